@@ -1,0 +1,92 @@
+"""What every command shares: the recipe, its overrides, where runs lie."""
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fer_tf import config as recipes
+from fer_tf.errors import UserError
+
+QUICKSTART = Path("configs", "quickstart.yaml")
+OVERRIDE = re.compile(r"[a-z_][a-z0-9_.]*=")
+
+
+def recipe(names: str = "") -> Callable:
+    """Give a command `--config`, dotted overrides and `--dry-run`.
+
+    The callback receives `config`, and where `names` says what the command's own
+    arguments are called (`SOURCE`, `PATH`), also `names`, a tuple of strings.
+    """
+    metavar = f"{names}... [KEY=VALUE]..." if names else "[KEY=VALUE]..."
+
+    def decorate(callback: Callable) -> Callable:
+        @click.argument("arguments", nargs=-1, metavar=metavar)
+        @click.option(
+            "--config",
+            "path",
+            type=click.Path(path_type=Path),
+            help=f"The recipe, in YAML.  [default: {QUICKSTART}]",
+        )
+        @click.option("--smoke", is_flag=True, help="Make every part of it tiny.")
+        @click.option("--dry-run", is_flag=True, help="Print the resolved recipe.")
+        @functools.wraps(callback)
+        def command(
+            arguments: tuple[str, ...],
+            path: Path | None,
+            smoke: bool,
+            dry_run: bool,
+            **options: Any,
+        ) -> Any:
+            given, overrides = _split(arguments)
+            if given and not names:
+                raise UserError(f"expected KEY=VALUE, received {given[0]!r}.")
+            config = recipes.load(_recipe_path(path), overrides)
+            config = recipes.smoke(config) if smoke else config
+            if dry_run:
+                click.echo(recipes.to_yaml(config), nl=False)
+                return None
+            if names:
+                options["names"] = given
+            return callback(config=config, **options)
+
+        return command
+
+    return decorate
+
+
+def runs_option(callback: Callable) -> Callable:
+    """Give a command `--runs`, the folder that holds experiments."""
+    return click.option(
+        "--runs",
+        type=click.Path(path_type=Path, file_okay=False),
+        default="runs",
+        show_default=True,
+        help="The folder that holds experiments.",
+    )(callback)
+
+
+def _split(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Part a command's own arguments from its overrides; a file may hold a `=`."""
+    is_override = [
+        bool(OVERRIDE.match(argument)) and not Path(argument).exists()
+        for argument in arguments
+    ]
+    both = list(zip(arguments, is_override, strict=True))
+    return (
+        tuple(argument for argument, override in both if not override),
+        tuple(argument for argument, override in both if override),
+    )
+
+
+def _recipe_path(path: Path | None) -> Path | None:
+    """Return the recipe asked for; without one, and away from a checkout, none.
+
+    `config.Config()` is the same recipe as `configs/quickstart.yaml`.
+    """
+    if path is None and QUICKSTART.exists():
+        return QUICKSTART
+    return path

@@ -1,0 +1,39 @@
+"""One labelled picture of a face, whatever corpus it came from."""
+
+from dataclasses import dataclass
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A picture and all its publisher says of it.
+
+    Attributes:
+        key: `<source>/<the publisher's own id>`; the same in every build.
+        image: the encoded picture (PNG or JPEG), as published where it is a file.
+        label: one of `labels.CLASSES`, or "" where the publisher's label is none of
+            ours: such a record is kept, and excluded by name in the manifest.
+        label_original: the publisher's own label, verbatim.
+        distribution: seven probabilities in class order; all zero where `label` is "".
+        votes: the raw crowd votes in the publisher's columns; empty where it has none.
+        split: one of `SPLITS`.
+        subject: whose face it is, where the publisher says so; else "".
+        box_xywh_px: the face in the picture, where the corpus itself knows it; else
+            empty.
+    """
+
+    key: str
+    image: bytes
+    label: str
+    label_original: str
+    distribution: tuple[float, ...]
+    split: str
+    votes: tuple[int, ...] = ()
+    subject: str = ""
+    box_xywh_px: tuple[float, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The corpus the record came from: the key up to its first slash."""
+        return self.key.partition("/")[0]

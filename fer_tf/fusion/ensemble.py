@@ -1,0 +1,162 @@
+"""The teachers as one: fused on validation, checked there, written for the student."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fer_tf import files
+from fer_tf import metrics
+from fer_tf import predictions
+from fer_tf.config import Config
+from fer_tf.config import SoftLabelsConfig
+from fer_tf.errors import UserError
+from fer_tf.experiment import Experiment
+from fer_tf.experiment import Step
+from fer_tf.fusion.cross_fit import cross_fit
+from fer_tf.fusion.cross_fit import first_of
+from fer_tf.fusion.cross_fit import logits_of
+from fer_tf.fusion.pool import fit_pool
+from fer_tf.fusion.soft_labels import SoftLabels
+from fer_tf.labels import CLASSES
+from fer_tf.predictions import Predictions
+from fer_tf.predictions import SplitPredictions
+
+log = logging.getLogger(__name__)
+
+# Training views on which the pool is this much surer than on validation were learnt by
+# heart, and teach the student little but the labels.
+OVERCONFIDENT_BY = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Fused:
+    """The fused teachers.
+
+    Attributes:
+        predictions: the pool's logits for every split, not yet calibrated, so that it
+            is calibrated and evaluated as any model is.
+        soft_labels: its calibrated answers to the training views.
+        report: what `soft_labels.json` holds.
+    """
+
+    predictions: Predictions
+    soft_labels: SoftLabels
+    report: dict[str, Any]
+
+
+def fuse(
+    teachers: Mapping[str, Predictions], config: SoftLabelsConfig, seed: int
+) -> Fused:
+    """Fit the pool on validation and answer every split with it.
+
+    Args:
+        teachers: by name; all asked about the same records and views.
+        seed: parts validation in two for cross-fitting, and draws the bootstrap.
+
+    Raises:
+        UserError: the teachers were asked about different records or views.
+    """
+    view_seed = _common_view_seed(teachers)
+    splits = _aligned_splits(teachers)
+    _check_views(splits["train"], config.views)
+    validation = splits["validation"]
+    pool = fit_pool(logits_of(validation), first_of(validation).labels, config.search)
+    answers = {
+        name: first_of(split).with_logits(pool.logits(logits_of(split)))
+        for name, split in splits.items()
+    }
+    log_probs = pool.log_probs(logits_of(splits["train"])).astype(np.float32)
+    report = {
+        "classes": CLASSES,
+        "view_seed": view_seed,
+        "search": config.search,
+        "fitted_on": "validation",
+        **dataclasses.asdict(pool),
+        **_confidence(answers, pool.temperature),
+        "cross_fit": cross_fit(validation, config.search, seed),
+    }
+    return Fused(
+        predictions=Predictions("fused", view_seed, answers),
+        soft_labels=SoftLabels(answers["train"].keys, log_probs, view_seed),
+        report=report,
+    )
+
+
+def run(config: Config, experiment: Experiment) -> None:
+    """Fuse an experiment's teachers, or say that it is done.
+
+    Writes `soft_labels/`: soft_labels.npz, soft_labels.json and predictions.npz.
+    """
+    names = [teacher.model.name for teacher in config.teachers]
+    paths = {
+        name: experiment.need(
+            experiment.teacher(name).predictions, "fer-tf train --stage teachers"
+        )
+        for name in names
+    }
+    settings = {"soft_labels": dataclasses.asdict(config.soft_labels)}
+    step = Step(
+        experiment.fused.path / "fuse.json",
+        {**settings, "seed": config.seed, "teachers": names},
+        paths.values(),
+    )
+    if step.is_done():
+        return
+    teachers = {name: Predictions.load(path) for name, path in paths.items()}
+    fused = fuse(teachers, config.soft_labels, config.seed)
+    report = experiment.soft_labels.with_suffix(".json")
+    fused.predictions.save(experiment.fused.predictions)
+    fused.soft_labels.save(experiment.soft_labels)
+    files.write_json(report, {**fused.report, "inputs": step.inputs})
+    step.finish([experiment.fused.predictions, experiment.soft_labels, report])
+
+
+def _common_view_seed(teachers: Mapping[str, Predictions]) -> int:
+    seeds = {name: teacher.view_seed for name, teacher in teachers.items()}
+    if len(set(seeds.values())) != 1:
+        raise UserError(f"teachers must have answered the same views, not {seeds}.")
+    return first_of(seeds)
+
+
+def _aligned_splits(
+    teachers: Mapping[str, Predictions],
+) -> dict[str, dict[str, SplitPredictions]]:
+    """Return the teachers' answers by split, then by teacher, in one order of rows."""
+    names = dict.fromkeys(["train", "validation", *first_of(teachers).splits])
+    return {
+        name: predictions.align({who: t.split(name) for who, t in teachers.items()})
+        for name in names
+    }
+
+
+def _check_views(teachers: Mapping[str, SplitPredictions], views: int) -> None:
+    for name, split in teachers.items():
+        if split.logits.ndim != 3 or split.logits.shape[1] != views:
+            raise UserError(
+                f"soft_labels.views is {views}, but {name}'s training logits are "
+                f"{list(split.logits.shape)}, expected [n, {views}, 7]."
+            )
+
+
+def _confidence(
+    answers: Mapping[str, SplitPredictions], temperature: float
+) -> dict[str, Any]:
+    """Return mean confidence and accuracy on training views and on validation."""
+    table = {}
+    for name in ("train", "validation"):
+        probs = metrics.softmax(answers[name].logits / temperature)
+        labels = answers[name].labels.reshape(-1, *[1] * (probs.ndim - 2))
+        table[name] = {
+            "confidence": float(probs.max(axis=-1).mean()),
+            "accuracy": float((probs.argmax(axis=-1) == labels).mean()),
+        }
+    excess = table["train"]["confidence"] - table["validation"]["confidence"]
+    warnings = []
+    if excess > OVERCONFIDENT_BY:
+        warnings = [f"the pool is {excess:.2f} more confident on training views."]
+        log.warning("%s Its soft labels hold little but the labels.", warnings[0])
+    return {"confidence": table, "warnings": warnings}

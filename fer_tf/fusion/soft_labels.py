@@ -1,0 +1,80 @@
+"""What the teachers together say of every training picture and view."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fer_tf import predictions
+from fer_tf.errors import UserError
+from fer_tf.labels import NUM_CLASSES
+
+
+@dataclass(frozen=True, eq=False)
+class SoftLabels:
+    """Fused, calibrated answers to training views.
+
+    Attributes:
+        keys: [n] text.
+        log_probs: [n, views, 7] float32, normalised: logits at temperature 1.
+        view_seed: the seed of the views that were answered.
+    """
+
+    keys: np.ndarray
+    log_probs: np.ndarray
+    view_seed: int
+
+    def __post_init__(self) -> None:
+        shape = self.log_probs.shape
+        if len(shape) != 3 or shape[::2] != (len(self.keys), NUM_CLASSES):
+            raise ValueError(
+                f"`log_probs` must be [{len(self.keys)}, views, {NUM_CLASSES}], "
+                f"received {list(shape)}."
+            )
+
+    @property
+    def views(self) -> int:
+        """How many views of each picture were answered."""
+        return self.log_probs.shape[1]
+
+    def lookup(self, keys: Iterable[str]) -> np.ndarray:
+        """Return the row [len(keys)] of each key.
+
+        Raises:
+            UserError: some keys have no soft labels; the first of them are named.
+        """
+        row_of = {key: row for row, key in enumerate(self.keys.tolist())}
+        keys = [str(key) for key in keys]
+        missing = [key for key in keys if key not in row_of]
+        if missing:
+            raise UserError(
+                f"{len(missing)} of {len(keys)} records have no soft labels: "
+                f"{', '.join(missing[:5])}{', ...' if missing[5:] else ''}. "
+                "Train the teachers and fuse again on this manifest."
+            )
+        return np.array([row_of[key] for key in keys], dtype=np.int64)
+
+    def save(self, path: Path) -> None:
+        """Write them to an `.npz`, atomically."""
+        arrays = {"keys": self.keys, "log_probs": self.log_probs}
+        predictions.write_arrays(path, arrays, view_seed=self.view_seed)
+
+    @classmethod
+    def load(cls, path: Path, view_seed: int) -> "SoftLabels":
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: missing, damaged, of another class order, or made from views of
+                another seed than `view_seed`.
+        """
+        arrays, metadata = predictions.read_arrays(path)
+        if metadata.get("view_seed") != view_seed:
+            raise UserError(
+                f"{path} was made from views of seed {metadata.get('view_seed')}, "
+                f"expected {view_seed}: the student would be taught on other pixels."
+            )
+        try:
+            return cls(arrays["keys"], arrays["log_probs"], view_seed)
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{path} holds no soft labels: {error}") from None

@@ -1,0 +1,209 @@
+"""What a model answered: its logits by key and split, in one `.npz` file.
+
+Everything after training works on these files and never on the model: calibration,
+fusion, figures, comparison, gate.
+"""
+
+import dataclasses
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_tf import files
+from fer_tf.errors import OutsideError
+from fer_tf.errors import UserError
+from fer_tf.labels import CLASSES
+from fer_tf.labels import NUM_CLASSES
+from fer_tf.sources.record import SPLITS
+
+METADATA = "metadata"
+
+
+@dataclass(frozen=True, eq=False)
+class SplitPredictions:
+    """A model's answers to the records of one split, a row per record.
+
+    Attributes:
+        keys: [n] text, each once.
+        labels: [n] integers, the index of the class in `labels.CLASSES`.
+        sources: [n] text, the corpus a record came from.
+        groups: [n] text; records of one group are not independent of each other.
+        logits: [n, 7]; of the training split [n, views, 7].
+    """
+
+    keys: np.ndarray
+    labels: np.ndarray
+    sources: np.ndarray
+    groups: np.ndarray
+    logits: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in ("keys", "sources", "groups"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=str))
+        object.__setattr__(self, "labels", np.asarray(self.labels))
+        object.__setattr__(self, "logits", np.asarray(self.logits))
+        self._check_shapes()
+        self._check_values()
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def take(self, rows: np.ndarray) -> "SplitPredictions":
+        """Return the rows chosen by an index or a mask, in that order."""
+        return SplitPredictions(
+            **{item.name: getattr(self, item.name)[rows] for item in _COLUMNS}
+        )
+
+    def with_logits(self, logits: np.ndarray) -> "SplitPredictions":
+        """Return the same records with other `logits`."""
+        return dataclasses.replace(self, logits=logits)
+
+    def _check_shapes(self) -> None:
+        if self.logits.ndim not in (2, 3) or self.logits.shape[-1] != NUM_CLASSES:
+            raise ValueError(
+                f"`logits` must be [n, {NUM_CLASSES}] or [n, views, {NUM_CLASSES}], "
+                f"received {list(self.logits.shape)}."
+            )
+        shapes = {item.name: getattr(self, item.name).shape for item in _COLUMNS[:-1]}
+        if set(shapes.values()) != {self.logits.shape[:1]}:
+            raise ValueError(
+                f"every column must have a row for each of the {len(self.logits)} "
+                f"rows of `logits`, received {shapes}."
+            )
+
+    def _check_values(self) -> None:
+        if len(np.unique(self.keys)) != len(self.keys):
+            raise ValueError("`keys` must be unique, received some of them twice.")
+        if not np.isfinite(self.logits).all():
+            raise ValueError("`logits` must be finite, received NaN or infinity.")
+        known = np.isin(self.labels, range(NUM_CLASSES)).all()
+        if not known or self.labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"`labels` must be integers in 0..{NUM_CLASSES - 1}, received "
+                f"{self.labels.dtype} {np.unique(self.labels).tolist()[:10]}."
+            )
+
+
+_COLUMNS = dataclasses.fields(SplitPredictions)
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """A model's answers to every split it was asked about.
+
+    Attributes:
+        model: its name, as the report calls it.
+        view_seed: the seed of the training views that were answered.
+        splits: by name, some of `sources.record.SPLITS`.
+    """
+
+    model: str
+    view_seed: int
+    splits: Mapping[str, SplitPredictions]
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.splits) - set(SPLITS))
+        if unknown:
+            raise ValueError(f"`splits` must be among {SPLITS}, received {unknown}.")
+
+    def split(self, name: str) -> SplitPredictions:
+        """Return the answers to the split called `name`.
+
+        Raises:
+            UserError: the model was not asked about it.
+        """
+        if name not in self.splits:
+            raise UserError(
+                f"the predictions of {self.model} hold no {name!r} split, "
+                f"only {', '.join(self.splits)}."
+            )
+        return self.splits[name]
+
+    def save(self, path: Path) -> None:
+        """Write all splits to one `.npz`, atomically; the same bytes every time."""
+        arrays = {
+            f"{split}/{item.name}": getattr(answers, item.name)
+            for split, answers in self.splits.items()
+            for item in _COLUMNS
+        }
+        write_arrays(path, arrays, model=self.model, view_seed=self.view_seed)
+
+    @classmethod
+    def load(cls, path: Path) -> "Predictions":
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: missing or not such a file, or of another class order.
+        """
+        arrays, metadata = read_arrays(path)
+        try:
+            splits = {
+                split: SplitPredictions(
+                    **{item.name: arrays[f"{split}/{item.name}"] for item in _COLUMNS}
+                )
+                for split in SPLITS
+                if f"{split}/keys" in arrays
+            }
+            return cls(metadata["model"], metadata["view_seed"], splits)
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{path} holds no predictions: {error}") from None
+
+
+def align(
+    answers: Mapping[str, SplitPredictions],
+) -> dict[str, SplitPredictions]:
+    """Bring several models' answers to the same records into the first one's order.
+
+    Raises:
+        UserError: they are not about the same records, or disagree on their labels.
+    """
+    (first_name, first), *_ = answers.items()
+    aligned = {}
+    for name, other in answers.items():
+        odd = np.setxor1d(first.keys, other.keys)
+        if len(odd):
+            raise UserError(
+                f"{first_name} and {name} were not asked about the same records: "
+                f"{len(odd)} are in one alone, such as {odd[0]}."
+            )
+        order = np.argsort(other.keys)[np.argsort(np.argsort(first.keys))]
+        aligned[name] = other.take(order)
+        if (aligned[name].labels != first.labels).any():
+            raise UserError(f"{first_name} and {name} disagree on the records' labels.")
+    return aligned
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], **metadata: Any) -> None:
+    """Write `arrays` and JSON-able `metadata` to an `.npz`, with the class order."""
+    metadata = json.dumps({**metadata, "classes": CLASSES})
+    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays, **{METADATA: np.array(metadata)})
+
+
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what `write_arrays` wrote: the arrays, and the metadata.
+
+    Raises:
+        UserError: missing, damaged, or made with another class order.
+        OutsideError: the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        metadata = json.loads(arrays.pop(METADATA).item())
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist.") from None
+    except (zipfile.BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged or not ours: {error}") from None
+    except OSError as error:
+        raise OutsideError(f"{path} cannot be read: {error}") from None
+    if tuple(metadata["classes"]) != CLASSES:
+        raise UserError(
+            f"{path} has the classes {metadata['classes']}, expected {list(CLASSES)}."
+        )
+    return arrays, metadata

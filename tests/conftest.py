@@ -1,0 +1,96 @@
+"""What the tests of several rooms share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_tf.preprocess import FaceSpec
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real media and models kept beside a checkout."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no {SHARED}: real media and models are kept beside a checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_model():
+    """An untrained Keras model of RGB [batch, 32, 32, 3] in 0..255 to logits [., 7]."""
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(0)
+    picture = keras.Input((32, 32, 3))
+    x = keras.layers.Rescaling(1 / 127.5, -1)(picture)
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(x)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dropout(0.5)(x)
+    return keras.Model(picture, keras.layers.Dense(7)(x))
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_model, tmp_path_factory) -> Path:
+    """The folder of `tiny_model`'s bundle; read it, never write to it."""
+    from export.bundle import write_bundle
+    from fer_tf.runtime.bundle import Abstain
+
+    folder = tmp_path_factory.mktemp("exported") / "bundle"
+    write_bundle(
+        folder,
+        tiny_model,
+        name="tiny",
+        face=FaceSpec(size=32),
+        temperature=1.5,
+        abstain=Abstain(threshold=0.3, wanted_accuracy=0.9, fitted_on="validation"),
+        precision="float32",
+        metrics={"val": {}},
+        data_digests={"manifest.csv": "0" * 64},
+        smoke=True,
+        model_card="# tiny\n",
+    )
+    return folder
+
+
+@pytest.fixture
+def pictures() -> np.ndarray:
+    """Nine prepared pictures of noise, uint8 [9, 32, 32, 3]."""
+    noise = np.random.default_rng(0)
+    return noise.integers(0, 256, (9, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def answer():
+    """A function that makes up a model's predictions, always of the same records.
+
+    `answer(name, skill=2.0, scale=1.0, views=0)`: `skill` raises the label's logit
+    over noise of deviation 1 that `name` seeds; `scale` multiplies all logits; with
+    `views` there is a training split as well.
+    """
+    from fer_tf.predictions import Predictions
+    from fer_tf.predictions import SplitPredictions
+
+    sizes = {"train": 210, "validation": 420, "test": 420}
+
+    def make(name, skill=2.0, scale=1.0, views=0):
+        noise = np.random.default_rng([*name.encode()])
+        splits = {}
+        for split, count in sizes.items():
+            labels = np.arange(count) % 7
+            shape = (count, views, 7) if split == "train" else (count, 7)
+            target = np.eye(7)[labels].reshape(count, *[1] * (len(shape) - 2), 7)
+            splits[split] = SplitPredictions(
+                keys=[f"{'ab'[row % 2]}/{split}{row}" for row in range(count)],
+                labels=labels,
+                sources=["ab"[row % 2] for row in range(count)],
+                groups=[f"{split}{row // 2}" for row in range(count)],
+                logits=scale * (skill * target + noise.normal(size=shape)),
+            )
+        if not views:
+            del splits["train"]
+        return Predictions(name, 0, splits)
+
+    return make

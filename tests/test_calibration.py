@@ -1,0 +1,173 @@
+import logging
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+from fer_tf import metrics
+from fer_tf.calibration import Calibration
+from fer_tf.calibration import abstain_threshold
+from fer_tf.calibration import apply_temperature
+from fer_tf.calibration import cross_calibrated
+from fer_tf.calibration import fit_temperature
+from fer_tf.calibration import halves
+from fer_tf.errors import UserError
+
+
+def drawn(temperature=1.0, count=4000, seed=0):
+    """Return logits, and labels that softmax(logits / temperature) has drawn."""
+    rng = np.random.default_rng(seed)
+    logits = 3 * rng.normal(size=(count, 7))
+    probs = metrics.softmax(logits / temperature)
+    labels = (probs.cumsum(axis=1) < rng.random((count, 1))).sum(axis=1)
+    return logits, labels
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5, 12.0])
+def test_the_temperature_that_drew_the_labels_is_found(temperature):
+    logits, labels = drawn(temperature)
+    assert fit_temperature(logits, labels) == pytest.approx(temperature, rel=0.1)
+
+
+@pytest.mark.parametrize("start", [0.05, 0.5, 1, 5, 50])
+def test_the_fit_is_the_minimum_that_any_start_leads_to(start):
+    logits, labels = drawn(1.7)
+
+    def loss(log_temperature):
+        probs = apply_temperature(logits, np.exp(log_temperature[0]))
+        return metrics.nll(labels, probs)
+
+    found = optimize.minimize(
+        loss, [np.log(start)], method="Nelder-Mead", options={"xatol": 1e-6}
+    )
+    assert fit_temperature(logits, labels) == pytest.approx(np.exp(found.x[0]), 1e-4)
+
+
+@pytest.mark.parametrize("scale", [0.01, 1, 30, 1000])
+def test_the_temperature_follows_the_scale_and_is_not_clamped(scale):
+    logits, labels = drawn(1.3)
+    fitted = fit_temperature(scale * logits, labels)
+    assert fitted == pytest.approx(scale * fit_temperature(logits, labels), rel=1e-6)
+
+
+def test_arcface_logits_of_scale_30_need_more_than_5():
+    rng = np.random.default_rng(0)
+    labels = np.arange(2100) % 7
+    cosines = np.clip(rng.normal(0, 0.3, (2100, 7)) + 0.35 * np.eye(7)[labels], -1, 1)
+    temperature = fit_temperature(30 * cosines, labels)
+    assert temperature > 5
+    raw = metrics.ece(labels, metrics.softmax(30 * cosines))
+    calibrated = metrics.ece(labels, apply_temperature(30 * cosines, temperature))
+    assert calibrated < 0.05 < raw
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["all right", "knows nothing"])
+def test_where_no_temperature_fits_one_is_kept_with_a_warning(sign, caplog):
+    labels = np.arange(70) % 7
+    with caplog.at_level(logging.WARNING):
+        assert fit_temperature(sign * np.eye(7)[labels], labels) == 1
+    assert "T = 1 is kept" in caplog.text
+
+
+def test_temperature_one_is_the_identity_and_none_moves_the_answer():
+    logits, _ = drawn(count=50)
+    np.testing.assert_array_equal(apply_temperature(logits, 1), metrics.softmax(logits))
+    for temperature in (0.1, 10):
+        probs = apply_temperature(logits.reshape(5, 10, 7), temperature)
+        answers = probs.argmax(axis=2).ravel()
+        np.testing.assert_array_equal(answers, logits.argmax(axis=1))
+
+
+@pytest.mark.parametrize("temperature", [0, -1, np.nan])
+def test_a_temperature_that_is_not_positive_is_refused(temperature):
+    with pytest.raises(ValueError, match="must be positive"):
+        apply_temperature(np.zeros(7), temperature)
+
+
+def two_class(confidence):
+    probs = np.zeros((len(confidence), 7))
+    probs[:, 0] = confidence
+    probs[:, 1] = 1 - probs[:, 0]
+    return probs
+
+
+def test_the_threshold_by_hand():
+    probs = two_class([0.9, 0.8, 0.7, 0.6])
+    labels = np.array([0, 1, 0, 0])
+    # Accuracy of the first 1, 2, 3, 4 answers: 1, 1/2, 2/3, 3/4.
+    found = abstain_threshold(labels, probs, 0.75, least=1)
+    assert (found.threshold, found.accuracy, found.coverage) == (0.6, 0.75, 1)
+    found = abstain_threshold(labels, probs, 0.76, least=1)
+    assert (found.threshold, found.accuracy, found.coverage) == (0.9, 1, 0.25)
+
+
+def test_the_threshold_never_parts_equal_confidences():
+    probs = two_class([0.9, 0.9, 0.6])
+    labels = np.array([0, 1, 1])
+    found = abstain_threshold(labels, probs, 0.5, least=1)
+    assert (found.threshold, found.accuracy) == (0.9, 0.5)
+    assert not abstain_threshold(labels, probs, 0.6, least=1).reached
+
+
+def test_a_threshold_out_of_reach_says_so():
+    logits, labels = drawn(count=500)
+    probs = apply_temperature(logits, 1)
+    shuffled = np.roll(labels, 1)
+    found = abstain_threshold(shuffled, probs, 0.9)
+    assert not found.reached
+    assert (found.threshold, found.coverage) == (1, 0)
+    assert not abstain_threshold(labels[:19], probs[:19], 0.01).reached
+
+
+def test_a_higher_wanted_accuracy_answers_less():
+    logits, labels = drawn(count=2000)
+    probs = apply_temperature(logits, 1)
+    found = [abstain_threshold(labels, probs, wanted) for wanted in (0.8, 0.9, 0.95)]
+    for wanted, threshold in zip((0.8, 0.9, 0.95), found, strict=True):
+        sure = probs.max(axis=1) >= threshold.threshold
+        right = probs.argmax(axis=1) == labels
+        assert right[sure].mean() == pytest.approx(threshold.accuracy)
+        assert sure.mean() == pytest.approx(threshold.coverage)
+        assert threshold.accuracy >= wanted
+    assert found[0].coverage > found[1].coverage > found[2].coverage
+
+
+def test_halves_keep_groups_whole():
+    groups = np.repeat([f"group {index}" for index in range(11)], 3)
+    mask = halves(groups, seed=0)
+    assert mask.sum() == 5 * 3
+    for group in np.unique(groups):
+        assert len(set(mask[groups == group])) == 1
+    assert (halves(groups, seed=0) == mask).all()
+    with pytest.raises(ValueError, match="two groups"):
+        halves(np.zeros(4), seed=0)
+
+
+def test_cross_calibration_never_sees_the_labels_it_is_scored_by():
+    logits, labels = drawn(2, count=600)
+    groups = np.arange(600)
+    mask = halves(groups, seed=0)
+    before = cross_calibrated(logits, labels, groups, seed=0)
+    changed = np.where(mask, np.roll(labels, 1), labels)
+    after = cross_calibrated(logits, changed, groups, seed=0)
+    np.testing.assert_array_equal(after[mask], before[mask])
+    assert (after[~mask] != before[~mask]).all()
+
+
+def test_a_calibration_is_not_scored_where_it_was_fitted():
+    logits, labels = drawn(2)
+    calibration = Calibration.fit(logits, labels, 0.9, "validation")
+    np.testing.assert_allclose(
+        calibration.scale(logits, "test"), logits / calibration.temperature
+    )
+    with pytest.raises(ValueError, match="fitted on 'validation' must be scored on"):
+        calibration.scale(logits, "validation")
+
+
+def test_a_calibration_survives_its_file(tmp_path):
+    calibration = Calibration.fit(*drawn(2), 0.9, "validation")
+    calibration.save(tmp_path / "calibration.json")
+    assert Calibration.load(tmp_path / "calibration.json") == calibration
+    (tmp_path / "other.json").write_text('{"temperature": 1}')
+    with pytest.raises(UserError, match="other.json is no calibration"):
+        Calibration.load(tmp_path / "other.json")

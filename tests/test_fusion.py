@@ -1,0 +1,286 @@
+import dataclasses
+import itertools
+import logging
+
+import numpy as np
+import pytest
+
+from fer_tf import files
+from fer_tf import fusion
+from fer_tf import metrics
+from fer_tf import predictions
+from fer_tf.calibration import fit_temperature
+from fer_tf.config import Config
+from fer_tf.config import ModelConfig
+from fer_tf.config import SoftLabelsConfig
+from fer_tf.config import StageConfig
+from fer_tf.errors import UserError
+from fer_tf.experiment import Experiment
+from fer_tf.fusion import SoftLabels
+from fer_tf.fusion.pool import fit_pool
+from fer_tf.fusion.pool import macro_f1_weights
+from fer_tf.fusion.pool import nll_weights
+from fer_tf.fusion.pool import simplex_grid
+from fer_tf.predictions import Predictions
+
+TWO_VIEWS = SoftLabelsConfig(views=2)
+
+
+@pytest.fixture
+def teachers(answer):
+    return {
+        "weak": answer("weak", skill=1.2, scale=30, views=2),
+        "strong": answer("strong", skill=2.2, scale=0.5, views=2),
+        "blind": answer("blind", skill=0.1, views=2),
+    }
+
+
+@pytest.fixture
+def calibrated(teachers):
+    """Log-probabilities [3, 420, 7] and labels [420] of validation."""
+    splits = [teacher.split("validation") for teacher in teachers.values()]
+    labels = splits[0].labels
+    return (
+        np.stack(
+            [
+                metrics.log_softmax(s.logits / fit_temperature(s.logits, labels))
+                for s in splits
+            ]
+        ),
+        labels,
+    )
+
+
+def pooled_nll(weights, log_probs, labels):
+    pooled = np.tensordot(weights, log_probs, axes=1)
+    return metrics.nll(labels, metrics.softmax(pooled))
+
+
+def with_split(teacher, name, split):
+    return dataclasses.replace(teacher, splits={**teacher.splits, name: split})
+
+
+def test_the_grid_is_every_weight_once():
+    grid = np.array(list(simplex_grid(3, 4)))
+    every = itertools.product(np.arange(5) / 4, repeat=3)
+    expected = [weights for weights in every if sum(weights) == 1]
+    assert len(grid) == 15
+    assert {tuple(row) for row in grid} == set(expected)
+    np.testing.assert_array_equal(list(simplex_grid(1, 4)), [[1]])
+
+
+def test_nll_weights_are_as_good_as_a_fine_grid(calibrated):
+    weights = nll_weights(*calibrated)
+    best = min(simplex_grid(3, 60), key=lambda grid: pooled_nll(grid, *calibrated))
+    np.testing.assert_allclose(weights, best, atol=1 / 60)
+    assert pooled_nll(weights, *calibrated) <= pooled_nll(best, *calibrated) + 1e-9
+    assert weights.sum() == pytest.approx(1) and weights.min() >= 0
+
+
+def test_a_teacher_that_is_a_copy_of_the_truth_gets_all_weight():
+    labels = np.arange(70) % 7
+    noise = np.random.default_rng(0).normal(size=(70, 7))
+    log_probs = metrics.log_softmax(np.stack([noise, 9 * np.eye(7)[labels]]))
+    np.testing.assert_allclose(nll_weights(log_probs, labels), [0, 1], atol=1e-6)
+
+
+def test_macro_f1_weights_are_the_best_of_the_grid(calibrated):
+    log_probs, labels = calibrated
+
+    def score(weights):
+        pooled = np.tensordot(weights, log_probs, axes=1)
+        return metrics.macro_f1(labels, pooled.argmax(axis=1))
+
+    best = max(score(weights) for weights in simplex_grid(3, 20))
+    assert score(macro_f1_weights(log_probs, labels)) == best
+    # Of equals, the one with the lowest NLL: here every weight is right.
+    sure = np.stack([metrics.log_softmax(k * np.eye(7)[labels]) for k in (1, 9)])
+    np.testing.assert_array_equal(macro_f1_weights(sure, labels), [0, 1])
+
+
+def test_the_pool_by_hand():
+    pool = fusion.pool.Pool({"a": 2.0, "b": 1.0}, {"a": 0.25, "b": 0.75}, 0.5)
+    a, b = np.random.default_rng(0).normal(size=(2, 7))
+    p_a, p_b = np.exp(a / 2), np.exp(b)
+    p_a, p_b = p_a / p_a.sum(), p_b / p_b.sum()
+    product = (p_a**0.25 * p_b**0.75) ** 2
+    np.testing.assert_allclose(
+        np.exp(pool.log_probs({"a": a, "b": b})), product / product.sum()
+    )
+
+
+@pytest.mark.parametrize("search", ["nll", "macro_f1"])
+def test_one_teacher_is_only_calibrated(answer, search):
+    split = answer("alone", scale=20).split("validation")
+    pool = fit_pool({"alone": split.logits}, split.labels, search)
+    assert pool.weights == {"alone": 1}
+    assert pool.temperature == pytest.approx(1, abs=1e-6)
+    temperature = fit_temperature(split.logits, split.labels)
+    np.testing.assert_allclose(
+        np.exp(pool.log_probs({"alone": split.logits})),
+        metrics.softmax(split.logits / temperature),
+        rtol=1e-4,
+    )
+
+
+def test_soft_labels_do_not_depend_on_a_teachers_scale(teachers):
+    weak = teachers["weak"]
+    splits = {
+        name: split.with_logits(split.logits * 30)
+        for name, split in weak.splits.items()
+    }
+    louder = {**teachers, "weak": dataclasses.replace(weak, splits=splits)}
+    before, after = (fusion.fuse(each, TWO_VIEWS, 0) for each in (teachers, louder))
+    np.testing.assert_allclose(
+        before.soft_labels.log_probs, after.soft_labels.log_probs, atol=2e-3
+    )
+
+
+def test_soft_labels_are_calibrated_normalised_and_per_view(teachers):
+    fused = fusion.fuse(teachers, TWO_VIEWS, 0)
+    probs = np.exp(fused.soft_labels.log_probs)
+    assert fused.soft_labels.log_probs.dtype == np.float32
+    assert probs.shape == (210, 2, 7)
+    np.testing.assert_allclose(probs.sum(axis=2), 1, rtol=1e-5)
+    assert (probs[:, 0] != probs[:, 1]).any(axis=1).all()
+    # Fault 10 of the original: scale 30 made its soft labels nearly one-hot.
+    assert probs.max(axis=2).mean() < 0.9
+    validation = fused.predictions.split("validation")
+    temperature = fit_temperature(validation.logits, validation.labels)
+    assert fused.report["temperature"] == pytest.approx(temperature)
+
+
+def test_the_test_split_chooses_nothing(teachers):
+    test = teachers["strong"].split("test")
+    other = {
+        name: with_split(
+            teacher,
+            "test",
+            dataclasses.replace(
+                teacher.split("test"),
+                labels=np.roll(test.labels, 3),
+                logits=np.roll(teacher.split("test").logits, 5, axis=1),
+            ),
+        )
+        for name, teacher in teachers.items()
+    }
+    before, after = (fusion.fuse(each, TWO_VIEWS, 0) for each in (teachers, other))
+    assert before.report == after.report
+    np.testing.assert_array_equal(
+        before.soft_labels.log_probs, after.soft_labels.log_probs
+    )
+
+
+def test_rows_in_another_order_are_the_same_rows(teachers):
+    train = teachers["weak"].split("train")
+    shuffled = train.take(np.random.default_rng(0).permutation(len(train)))
+    other = {"strong": teachers["strong"], "weak": teachers["weak"]}
+    before = fusion.fuse(other, TWO_VIEWS, 0).soft_labels
+    other["weak"] = with_split(teachers["weak"], "train", shuffled)
+    after = fusion.fuse(other, TWO_VIEWS, 0).soft_labels
+    np.testing.assert_array_equal(before.keys, after.keys)
+    np.testing.assert_array_equal(before.log_probs, after.log_probs)
+
+
+def test_cross_fitting_shows_what_the_pool_is_worth(teachers, caplog):
+    with caplog.at_level(logging.WARNING):
+        table = fusion.fuse(teachers, TWO_VIEWS, 0).report["cross_fit"]
+    assert "not shown" not in caplog.text
+    assert table["n"] == 420
+    for row in table["teachers"].values():
+        value, low, high = row["fused_minus"]["nll"]
+        assert value == pytest.approx(table["fused"]["nll"] - row["nll"])
+        assert low < value < high < 0
+
+
+def test_a_pool_that_beats_nothing_is_warned_of(answer, teachers, caplog):
+    one = answer("strong", skill=2.2, views=2)
+    with caplog.at_level(logging.WARNING):
+        fusion.fuse({"one": one, "blind": teachers["blind"]}, TWO_VIEWS, 0)
+    assert "not shown to beat one on validation" in caplog.text
+    assert "not shown to beat blind" not in caplog.text
+
+
+def test_surer_training_views_are_warned_of(answer, caplog):
+    teacher = answer("m", views=2)
+    train = teacher.split("train")
+    learnt = with_split(teacher, "train", train.with_logits(5 * train.logits))
+    with caplog.at_level(logging.WARNING):
+        report = fusion.fuse({"m": learnt}, TWO_VIEWS, 0).report
+    table = report["confidence"]
+    excess = table["train"]["confidence"] - table["validation"]["confidence"]
+    assert report["warnings"] == [
+        f"the pool is {excess:.2f} more confident on training views."
+    ]
+    assert report["warnings"][0] in caplog.text
+    assert fusion.fuse({"m": teacher}, TWO_VIEWS, 0).report["warnings"] == []
+
+
+def test_teachers_that_saw_other_views_are_refused(answer, teachers):
+    other = dataclasses.replace(answer("other", views=2), view_seed=1)
+    with pytest.raises(UserError, match="same views, not {'weak': 0, 'other': 1}"):
+        fusion.fuse({"weak": teachers["weak"], "other": other}, TWO_VIEWS, 0)
+    with pytest.raises(UserError, match=r"\[210, 2, 7\], expected \[n, 8, 7\]"):
+        fusion.fuse(teachers, SoftLabelsConfig(views=8), 0)
+    with pytest.raises(UserError, match="no 'train' split"):
+        fusion.fuse({"m": answer("m")}, TWO_VIEWS, 0)
+
+
+def test_lookup_finds_rows_and_names_what_is_missing():
+    labels = SoftLabels(np.array(["a", "b", "c"]), np.zeros((3, 2, 7), "f4"), 0)
+    np.testing.assert_array_equal(labels.lookup(["c", "a"]), [2, 0])
+    with pytest.raises(UserError, match="2 of 3 records have no soft labels: x, y."):
+        labels.lookup(["x", "b", "y"])
+
+
+def test_soft_labels_survive_their_file_but_not_another_seed(tmp_path, teachers):
+    stored = fusion.fuse(teachers, TWO_VIEWS, 0).soft_labels
+    stored.save(tmp_path / "soft_labels.npz")
+    loaded = SoftLabels.load(tmp_path / "soft_labels.npz", view_seed=0)
+    np.testing.assert_array_equal(loaded.keys, stored.keys)
+    np.testing.assert_array_equal(loaded.log_probs, stored.log_probs)
+    assert loaded.views == 2
+    with pytest.raises(UserError, match="views of seed 0, expected 1"):
+        SoftLabels.load(tmp_path / "soft_labels.npz", view_seed=1)
+
+
+def test_soft_labels_of_another_class_order_are_refused(tmp_path, monkeypatch):
+    labels = SoftLabels(np.array(["a"]), np.zeros((1, 2, 7), "f4"), 0)
+    with monkeypatch.context() as other:
+        other.setattr(predictions, "CLASSES", tuple("abcdefg"))
+        labels.save(tmp_path / "s.npz")
+    with pytest.raises(UserError, match="has the classes"):
+        SoftLabels.load(tmp_path / "s.npz", view_seed=0)
+
+
+@pytest.fixture
+def recipe():
+    stages = tuple(StageConfig(ModelConfig(name)) for name in ("weak", "strong"))
+    return Config(teachers=stages, soft_labels=TWO_VIEWS)
+
+
+def test_run_writes_everything_once(tmp_path, teachers, recipe):
+    experiment = Experiment(tmp_path)
+    with pytest.raises(UserError, match="fer-tf train --stage teachers"):
+        fusion.run(recipe, experiment)
+    for name in ("weak", "strong"):
+        teachers[name].save(experiment.teacher(name).predictions)
+    fusion.run(recipe, experiment)
+    report = files.read_json(tmp_path / "soft_labels" / "soft_labels.json")
+    assert report["inputs"] == {
+        f"{name}/predictions.npz": files.sha256_of(
+            experiment.teacher(name).predictions
+        )
+        for name in ("weak", "strong")
+    }
+    assert Predictions.load(experiment.fused.predictions).model == "fused"
+    assert SoftLabels.load(experiment.soft_labels, view_seed=0).views == 2
+
+    written = experiment.soft_labels.stat().st_mtime_ns
+    fusion.run(recipe, experiment)
+    assert experiment.soft_labels.stat().st_mtime_ns == written
+    other = dataclasses.replace(
+        recipe, soft_labels=SoftLabelsConfig(views=2, search="macro_f1")
+    )
+    with pytest.raises(UserError, match="was made differently"):
+        fusion.run(other, experiment)

@@ -1,0 +1,116 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from fer_tf import predictions
+from fer_tf.errors import UserError
+from fer_tf.predictions import Predictions
+from fer_tf.predictions import SplitPredictions
+
+
+def two_rows(**changes):
+    columns = {
+        "keys": ["a/1", "b/é"],
+        "labels": [0, 6],
+        "sources": ["a", "b"],
+        "groups": ["g", "h"],
+        "logits": np.zeros((2, 7)),
+    }
+    return SplitPredictions(**{**columns, **changes})
+
+
+def assert_same(one, other):
+    for item in dataclasses.fields(SplitPredictions):
+        before, after = getattr(one, item.name), getattr(other, item.name)
+        np.testing.assert_array_equal(before, after)
+        assert before.dtype == after.dtype
+
+
+def test_predictions_survive_their_file(tmp_path, answer):
+    stored = answer("teachers/resnet18", views=3)
+    stored.save(tmp_path / "predictions.npz")
+    loaded = Predictions.load(tmp_path / "predictions.npz")
+    assert (loaded.model, loaded.view_seed) == ("teachers/resnet18", 0)
+    assert loaded.splits.keys() == stored.splits.keys()
+    assert loaded.split("train").logits.shape == (210, 3, 7)
+    for split, answers in stored.splits.items():
+        assert_same(answers, loaded.split(split))
+
+
+def test_a_key_may_hold_any_character(tmp_path):
+    Predictions("m", 1, {"test": two_rows()}).save(tmp_path / "p.npz")
+    assert_same(two_rows(), Predictions.load(tmp_path / "p.npz").split("test"))
+
+
+def test_the_same_predictions_are_the_same_bytes(tmp_path, answer):
+    for name in ("one.npz", "two.npz"):
+        answer("m").save(tmp_path / name)
+    one, two = (tmp_path / name for name in ("one.npz", "two.npz"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_split_that_was_not_asked_for_is_named(answer):
+    with pytest.raises(UserError, match="no 'train' split, only validation, test"):
+        answer("m").split("train")
+    with pytest.raises(ValueError, match="received \\['val'\\]"):
+        Predictions("m", 0, {"val": two_rows()})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"logits": np.zeros((2, 8))}, r"must be \[n, 7\]"),
+        ({"logits": np.full((2, 7), np.nan)}, "finite"),
+        ({"labels": [0, 7]}, "in 0..6"),
+        ({"labels": [0.0, 1.0]}, "integers"),
+        ({"labels": [0]}, "a row for each of the 2 rows"),
+        ({"keys": ["a/1", "a/1"]}, "unique"),
+    ],
+)
+def test_malformed_predictions_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        two_rows(**changes)
+
+
+def test_align_brings_rows_into_the_first_order(answer):
+    first = answer("m").split("test")
+    shuffled = first.take(np.random.default_rng(0).permutation(len(first)))
+    aligned = predictions.align({"one": first, "two": shuffled})
+    assert_same(aligned["one"], first)
+    assert_same(aligned["two"], first)
+
+
+def test_align_refuses_other_records_and_other_labels():
+    one = two_rows()
+    with pytest.raises(UserError, match="2 are in one alone, such as b/3"):
+        predictions.align({"x": one, "y": two_rows(keys=["a/1", "b/3"])})
+    with pytest.raises(UserError, match="x and y disagree on the records' labels"):
+        predictions.align({"x": one, "y": two_rows(labels=[0, 5])})
+
+
+def test_a_missing_or_damaged_file_is_named(tmp_path, answer):
+    with pytest.raises(UserError, match="none.npz does not exist"):
+        Predictions.load(tmp_path / "none.npz")
+    path = tmp_path / "cut.npz"
+    answer("m").save(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="cut.npz is damaged"):
+        Predictions.load(path)
+    np.savez(tmp_path / "foreign.npz", x=np.zeros(3))
+    with pytest.raises(UserError, match="foreign.npz is damaged or not ours"):
+        Predictions.load(tmp_path / "foreign.npz")
+
+
+def test_pickled_objects_are_not_loaded(tmp_path):
+    np.savez(tmp_path / "p.npz", metadata=np.array([{}], dtype=object))
+    with pytest.raises(UserError, match="allow_pickle"):
+        Predictions.load(tmp_path / "p.npz")
+
+
+def test_another_class_order_is_refused(tmp_path, monkeypatch):
+    with monkeypatch.context() as other:
+        other.setattr(predictions, "CLASSES", tuple("abcdefg"))
+        Predictions("m", 0, {"test": two_rows()}).save(tmp_path / "p.npz")
+    with pytest.raises(UserError, match="has the classes .*'a'.*, expected .*'Angry'"):
+        Predictions.load(tmp_path / "p.npz")

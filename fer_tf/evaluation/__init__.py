@@ -1,0 +1,1 @@
+"""Predictions to figures with intervals, a report, comparisons and a gate."""

@@ -1,0 +1,109 @@
+"""A trained model to its predictions: the only TensorFlow in this room."""
+
+import logging
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.progress import track
+
+from fer_tf.config import Config
+from fer_tf.config import StageConfig
+from fer_tf.data import pipeline
+from fer_tf.data.pipeline import Faces
+from fer_tf.experiment import Experiment
+from fer_tf.experiment import RunFolder
+from fer_tf.experiment import Step
+from fer_tf.predictions import Predictions
+from fer_tf.predictions import SplitPredictions
+from fer_tf.training import stages
+
+log = logging.getLogger(__name__)
+
+BATCH_SIZE = 128
+
+
+def predict_run(
+    config: Config,
+    experiment: Experiment,
+    run: RunFolder,
+    stage: StageConfig,
+    *,
+    views: int = 0,
+) -> None:
+    """Write a trained model's logits: the plain pictures of validation and test.
+
+    Args:
+        views: a teacher answers this many views of each training picture as well.
+    """
+    step = Step(
+        run.path / "predict.json",
+        {"views": views, "smoke": config.smoke},
+        [experiment.manifest, run.weights],
+    )
+    if step.is_done():
+        return
+    faces = pipeline.load(config, experiment.manifest)
+    model = trained(config, stage, run.weights)
+    splits = {
+        name: _answers(faces[name], plain_logits(model, config, faces[name]))
+        for name in ("validation", "test")
+    }
+    if views:
+        log.info("%s answers %d views of each training picture.", run.path.name, views)
+        train = faces["train"]
+        splits["train"] = _answers(train, view_logits(model, config, train, views))
+    name = run.path.relative_to(experiment.root).as_posix()
+    Predictions(model=name, view_seed=config.seed, splits=splits).save(run.predictions)
+    step.finish([run.predictions])
+
+
+def trained(config: Config, stage: StageConfig, weights: Path) -> keras.Model:
+    """Build a stage's model with its best weights."""
+    model = stages.build(config, stage)
+    model.load_weights(weights)
+    return model
+
+
+def plain_logits(model: keras.Model, config: Config, faces: Faces) -> np.ndarray:
+    """Return a model's logits for the pictures themselves, [n, 7]."""
+    spec = stages.face_spec(config)
+    return _logits(model, pipeline.plain_batches(faces, spec, BATCH_SIZE), len(faces))
+
+
+def view_logits(
+    model: keras.Model, config: Config, faces: Faces, views: int
+) -> np.ndarray:
+    """Return a model's logits for the first views of each picture, [n, views, 7]."""
+    rows = np.repeat(np.arange(len(faces)), views)
+    data = pipeline.batches(
+        faces,
+        spec=stages.face_spec(config),
+        augment=config.augment,
+        seed=config.seed,
+        rows=rows,
+        views=np.tile(np.arange(views), len(faces)),
+        batch_size=BATCH_SIZE,
+    )
+    return _logits(model, data, len(rows)).reshape(len(faces), views, -1)
+
+
+def _logits(model: keras.Model, data: tf.data.Dataset, count: int) -> np.ndarray:
+    batches = track(
+        data,
+        description=f"{model.name} answers",
+        total=-(-count // BATCH_SIZE),
+        transient=True,
+    )
+    return np.concatenate([model.predict_on_batch(batch["image"]) for batch in batches])
+
+
+def _answers(faces: Faces, logits: np.ndarray) -> SplitPredictions:
+    return SplitPredictions(
+        keys=faces.keys,
+        labels=faces.labels,
+        sources=faces.sources,
+        groups=faces.groups,
+        logits=logits,
+    )

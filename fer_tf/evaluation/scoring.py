@@ -1,0 +1,86 @@
+"""A model's predictions and calibration to the content of its `metrics.json`."""
+
+from typing import Any
+
+import numpy as np
+
+from fer_tf import metrics
+from fer_tf.calibration import Calibration
+from fer_tf.calibration import cross_calibrated
+from fer_tf.predictions import Predictions
+from fer_tf.predictions import SplitPredictions
+
+CROSS_FITTED = (
+    "each half of validation with the temperature of the other half; the shipped one "
+    "is fitted on all of it"
+)
+
+
+def score(
+    predictions: Predictions, calibration: Calibration, seed: int
+) -> dict[str, Any]:
+    """Return figures by split, raw and calibrated, with 95 % intervals.
+
+    Nothing is scored on what it was fitted on: validation's calibrated figures are
+    cross-fitted, test's use the temperature that ships.
+
+    Raises:
+        ValueError: the calibration was fitted on test.
+    """
+    validation, test = predictions.split("validation"), predictions.split("test")
+    by_half = cross_calibrated(
+        validation.logits, validation.labels, validation.groups, seed
+    )
+    calibrated = test.with_logits(calibration.scale(test.logits, "test"))
+    return {
+        "model": predictions.model,
+        "temperature": calibration.temperature,
+        "threshold": calibration.threshold,
+        "fitted_on": {
+            "temperature": calibration.fitted_on,
+            "threshold": calibration.fitted_on,
+            "n": calibration.n,
+            "val.calibrated": CROSS_FITTED,
+        },
+        "val": {
+            "raw": figures(validation, seed),
+            "calibrated": figures(validation.with_logits(by_half), seed),
+        },
+        "test": {
+            "raw": figures(test, seed),
+            "calibrated": figures(calibrated, seed),
+            "answered": _answered(calibrated, calibration.threshold),
+            "by_source": by_source(calibrated, seed),
+        },
+    }
+
+
+def figures(answers: SplitPredictions, seed: int) -> dict[str, Any]:
+    """Return `metrics.summary` of answers [n, 7], and `intervals` [low, high]."""
+    probs = metrics.softmax(answers.logits)
+    columns = (answers.labels, probs)
+    estimates = metrics.with_intervals(
+        metrics.headline, *columns, groups=answers.groups, seed=seed
+    )
+    intervals = {name: [low, high] for name, (_, low, high) in estimates.items()}
+    return {**metrics.summary(*columns), "intervals": intervals}
+
+
+def by_source(answers: SplitPredictions, seed: int) -> dict[str, Any]:
+    """Return `figures` of each corpus' own records."""
+    return {
+        str(source): figures(answers.take(answers.sources == source), seed)
+        for source in np.unique(answers.sources)
+    }
+
+
+def _answered(answers: SplitPredictions, threshold: float) -> dict[str, float]:
+    """Return how much of a split is answered at `threshold`, and how much is right."""
+    probs = metrics.softmax(answers.logits)
+    sure = probs.max(axis=1) >= threshold
+    right = probs.argmax(axis=1) == answers.labels
+    return {
+        "threshold": threshold,
+        "coverage": float(sure.mean()),
+        "accuracy": float(right[sure].mean()) if sure.any() else 0.0,
+    }

@@ -1,0 +1,112 @@
+"""The stages of an experiment that come after its models have answered.
+
+A stage's record lies in `<run>/steps/`: to calibrate or to evaluate anew, that folder
+is deleted, and no model with it.
+"""
+
+import dataclasses
+import logging
+from typing import Any
+
+from fer_tf import files
+from fer_tf.calibration import Calibration
+from fer_tf.config import Config
+from fer_tf.errors import UserError
+from fer_tf.evaluation import report
+from fer_tf.evaluation import scoring
+from fer_tf.experiment import STUDENT_STAGES
+from fer_tf.experiment import Experiment
+from fer_tf.experiment import RunFolder
+from fer_tf.experiment import Step
+from fer_tf.predictions import Predictions
+
+log = logging.getLogger(__name__)
+
+
+def calibrate_all(config: Config, experiment: Experiment) -> None:
+    """Write `calibration.json` of every model that has answered, from validation."""
+    for run in answered_runs(config, experiment).values():
+        step = Step(
+            run.path / "steps" / "calibrate.json",
+            dataclasses.asdict(config.calibrate),
+            [run.predictions],
+        )
+        if not step.is_done():
+            calibrate(run, config.calibrate.wanted_accuracy)
+            step.finish([run.calibration])
+
+
+def calibrate(run: RunFolder, wanted_accuracy: float) -> Calibration:
+    """Fit a model's temperature and abstain threshold on validation, and write them."""
+    predictions = Predictions.load(run.predictions)
+    validation = predictions.split("validation")
+    calibration = Calibration.fit(
+        validation.logits, validation.labels, wanted_accuracy, "validation"
+    )
+    if not calibration.threshold_reached:
+        log.warning(
+            "%s reaches an accuracy of %.2f on validation at no confidence.",
+            predictions.model,
+            wanted_accuracy,
+        )
+    calibration.save(run.calibration)
+    return calibration
+
+
+def evaluate_all(config: Config, experiment: Experiment) -> None:
+    """Write `metrics.json` of every model that has answered, then the report."""
+    runs = answered_runs(config, experiment)
+    for name, run in runs.items():
+        experiment.need(run.calibration, "fer-tf calibrate")
+        step = Step(
+            run.path / "steps" / "evaluate.json",
+            {"seed": config.seed},
+            [run.predictions, run.calibration],
+        )
+        if not step.is_done():
+            log.info("Scoring %s.", name)
+            files.write_json(run.metrics, evaluate(run, config.seed))
+            step.finish([run.metrics])
+    report.write(config, experiment, runs, exported_student(config, experiment))
+
+
+def evaluate(run: RunFolder, seed: int) -> dict[str, Any]:
+    """Return the content of a run's `metrics.json`."""
+    predictions = Predictions.load(run.predictions)
+    return scoring.score(predictions, Calibration.load(run.calibration), seed)
+
+
+def answered_runs(config: Config, experiment: Experiment) -> dict[str, RunFolder]:
+    """Return the run folders with predictions, by name: teachers, fused, students.
+
+    Raises:
+        UserError: there are none.
+    """
+    teachers = [teacher.model.name for teacher in config.teachers]
+    runs = {name: experiment.teacher(name) for name in teachers}
+    runs["fused"] = experiment.fused
+    for stage in STUDENT_STAGES:
+        runs[f"student-{stage}"] = experiment.student(stage)
+    answered = {name: run for name, run in runs.items() if run.predictions.exists()}
+    if not answered:
+        raise UserError(
+            f"no model in {experiment.root} has answered yet. Make one with: "
+            "fer-tf train --stage teachers"
+        )
+    return answered
+
+
+def exported_student(config: Config, experiment: Experiment) -> str:
+    """Return the stage of the student that leaves: ce, kd or dkd; "" without one.
+
+    `export.student: best` is the lowest calibrated NLL on validation.
+    """
+    scores = {
+        stage: files.read_json(run.metrics)["val"]["calibrated"]["nll"]
+        for stage in STUDENT_STAGES
+        if (run := experiment.student(stage)).metrics.exists()
+    }
+    chosen = config.export.student
+    if chosen == "best":
+        return min(scores, key=scores.__getitem__, default="")
+    return chosen if chosen in scores else ""

@@ -1,0 +1,93 @@
+import pytest
+from click.testing import CliRunner
+
+from fer_tf import files
+from fer_tf.cli.main import main
+from fer_tf.experiment import Experiment
+from fer_tf.fusion import SoftLabels
+
+TINY = ["experiment=demo", "soft_labels.views=2"]
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """A function that runs `fer-tf` in an empty folder and returns its result."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture
+def experiment(tmp_path, answer):
+    experiment = Experiment(tmp_path / "runs" / "demo")
+    answer("teachers/resnet18", views=2).save(
+        experiment.teacher("resnet18").predictions
+    )
+    for stage, skill in {"ce": 1.2, "kd": 3.0}.items():
+        predictions = answer(f"student-{stage}", skill=skill)
+        predictions.save(experiment.student(stage).predictions)
+    return experiment
+
+
+@pytest.fixture
+def calibrated(call, experiment):
+    result = call("calibrate", *TINY)
+    assert result.exit_code == 0, result.output
+    return experiment
+
+
+@pytest.mark.parametrize(
+    "command", ["fuse", "calibrate", "evaluate", "compare", "gate"]
+)
+def test_help_has_an_example(call, command):
+    result = call(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: fer-tf {command}" in result.output
+
+
+def test_fuse_calibrate_evaluate(call, experiment):
+    for command in ("fuse", "calibrate", "evaluate"):
+        result = call(command, *TINY)
+        assert result.exit_code == 0, result.output
+    assert SoftLabels.load(experiment.soft_labels, view_seed=0).views == 2
+    models = files.read_json(experiment.report)["models"]
+    assert list(models) == ["resnet18", "fused", "student-ce", "student-kd"]
+    assert result.output.strip().endswith("report.html")
+    assert "Fused teachers" in experiment.report.with_suffix(".html").read_text()
+
+
+def test_a_missing_input_is_the_users_to_mend(call):
+    for command in ("fuse", "calibrate", "evaluate"):
+        result = call(command, *TINY)
+        assert result.exit_code == 2
+        assert "fer-tf train --stage teachers" in result.output
+
+
+def test_compare_prints_and_writes(call, calibrated, tmp_path):
+    runs = [str(calibrated.student(stage).path) for stage in ("ce", "kd")]
+    result = call("compare", *runs, "--out", "comparison.json")
+    assert result.exit_code == 0, result.output
+    table = files.read_json(tmp_path / "comparison.json")
+    value, low, high = table["differences"]["student-kd"]["accuracy"]
+    assert f"{value:+.3f}" in result.output
+    assert low > 0
+    assert call("compare", runs[0]).exit_code == 2
+
+
+def test_the_gate_fails_passes_and_forgives(call, calibrated, tmp_path, answer):
+    weak, strong = (str(calibrated.student(stage).path) for stage in ("ce", "kd"))
+    result = call("gate", weak, strong, "--out", "gate.json")
+    assert result.exit_code == 1
+    assert "verdict" in result.output
+    assert files.read_json(tmp_path / "gate.json")["verdict"] == "fail"
+    assert call("gate", weak, strong, "--allow-inconclusive").exit_code == 1
+    assert call("gate", strong, strong).exit_code == 0
+
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("max_drop: {macro_f1: 0.9}")
+    assert call("gate", weak, strong, "--rules", str(rules)).exit_code == 0
+    equal = Experiment(tmp_path / "equal").student("kd").predictions
+    answer("equal", skill=3.0).save(equal)
+    rules.write_text("max_drop: {macro_f1: 0.0}")
+    options = ["gate", str(equal), strong, "--rules", str(rules)]
+    assert call(*options).exit_code == 1
+    assert call(*options, "--allow-inconclusive").exit_code == 0

@@ -1,0 +1,81 @@
+import json
+
+import numpy as np
+import pytest
+
+from fer_tf import metrics
+from fer_tf.calibration import Calibration
+from fer_tf.evaluation import scoring
+from fer_tf.predictions import Predictions
+
+ASKED = {"accuracy", "macro_f1", "nll", "ece", "brier", "per_class_f1", "n"}
+
+
+def calibration_of(predictions, split="validation"):
+    answers = predictions.split(split)
+    return Calibration.fit(answers.logits, answers.labels, 0.9, split)
+
+
+@pytest.fixture
+def predictions(answer):
+    return answer("model", scale=3)
+
+
+def test_the_content_is_what_others_build_on(predictions):
+    content = scoring.score(predictions, calibration_of(predictions), seed=0)
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    for split in ("val", "test"):
+        for kind in ("raw", "calibrated"):
+            assert ASKED <= content[split][kind].keys()
+    assert set(content["test"]["by_source"]) == {"a", "b"}
+    assert content["fitted_on"]["temperature"] == "validation"
+
+
+def test_test_is_scored_with_the_temperature_that_ships(predictions):
+    calibration = calibration_of(predictions)
+    content = scoring.score(predictions, calibration, seed=0)["test"]
+    test = predictions.split("test")
+    probs = metrics.softmax(test.logits / calibration.temperature)
+    assert content["calibrated"]["nll"] == metrics.nll(test.labels, probs)
+    assert content["raw"]["nll"] == metrics.nll(
+        test.labels, metrics.softmax(test.logits)
+    )
+    assert content["calibrated"]["accuracy"] == content["raw"]["accuracy"]
+    assert content["calibrated"]["nll"] < content["raw"]["nll"]
+
+
+def test_validation_is_never_scored_with_its_own_temperature(predictions):
+    calibration = calibration_of(predictions)
+    content = scoring.score(predictions, calibration, seed=0)["val"]
+    validation = predictions.split("validation")
+    flattered = metrics.nll(
+        validation.labels, metrics.softmax(validation.logits / calibration.temperature)
+    )
+    assert flattered < content["calibrated"]["nll"] < content["raw"]["nll"]
+
+
+def test_a_calibration_fitted_on_test_is_refused(predictions):
+    with pytest.raises(ValueError, match="fitted on 'test'"):
+        scoring.score(predictions, calibration_of(predictions, "test"), seed=0)
+
+
+def test_sources_part_the_test_split(predictions):
+    test = predictions.split("test")
+    table = scoring.by_source(test, seed=0)
+    assert sum(row["n"] for row in table.values()) == len(test)
+    right = sum(row["n"] * row["accuracy"] for row in table.values())
+    whole = metrics.accuracy(test.labels, test.logits.argmax(axis=1))
+    assert right / len(test) == pytest.approx(whole)
+
+
+def test_the_answered_part_by_hand(predictions):
+    test = predictions.split("test").take(np.arange(4))
+    logits = np.zeros((4, 7))
+    logits[[0, 1, 2], [*test.labels[:2], (test.labels[2] + 1) % 7]] = 5
+    few = Predictions(
+        "m", 0, {**predictions.splits, "test": test.with_logits(logits)}
+    )
+    calibration = Calibration(1.0, 0.5, 0.9, True, 1.0, "validation", 420)
+    answered = scoring.score(few, calibration, seed=0)["test"]["answered"]
+    assert answered["coverage"] == 0.75
+    assert answered["accuracy"] == pytest.approx(2 / 3)

@@ -1,0 +1,103 @@
+"""Every raw corpus as a TFDS dataset: the only way in.
+
+Importing this package registers them all, so that `tfds.load("fer2013")` works.
+"""
+
+import contextlib
+import io
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from fer_tf.config import DataConfig
+from fer_tf.data import records
+from fer_tf.errors import UserError
+from fer_tf.errors import unknown_name
+from tfds_builders.builder import RecordBuilder
+from tfds_builders.builder import Track
+from tfds_builders.builder import untracked
+from tfds_builders.drawn_faces import drawn_faces_dataset_builder
+from tfds_builders.fer2013 import fer2013_dataset_builder
+
+log = logging.getLogger(__name__)
+
+BUILDERS: Mapping[str, type[RecordBuilder]] = {
+    "drawn_faces": drawn_faces_dataset_builder.Builder,
+    "fer2013": fer2013_dataset_builder.Builder,
+}
+PLANNED = (
+    "affectnet",
+    "expw",
+    "ferplus",
+    "pictures",
+    "rafdb",
+    "rafdb_compound",
+    "rafml",
+)
+
+
+def build(
+    source: str,
+    raw: Path,
+    data_dir: Path,
+    config: DataConfig,
+    track: Track = untracked,
+) -> Path:
+    """Build a corpus' TFRecords, unless they are there already.
+
+    Args:
+        raw: the folder that holds each corpus' own, `<raw>/<source>/`.
+        data_dir: where records are kept.
+        track: given each split's records and its name; passes them on and may show
+            how far it is.
+
+    Returns:
+        The folder of the records.
+
+    Raises:
+        UserError: the corpus is unknown, or its files are not in `raw`.
+    """
+    builder_class = _builder_class(source)
+    builder = builder_class(
+        data_dir=data_dir, config=records.config_name(source, config)
+    )
+    folder = Path(builder.data_dir)
+    if folder.exists():
+        log.info("%s is built already.", folder)
+        return folder
+    _need_files(builder_class, raw / source)
+    # A build that was killed leaves such a folder, which nothing ever reads.
+    for stale in folder.parent.glob("incomplete.*"):
+        shutil.rmtree(stale)
+    builder.track = track
+    tfds.disable_progress_bar()
+    # TFDS prints that it downloads, which it does not.
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(manual_dir=raw / source)
+        )
+    return folder
+
+
+def _builder_class(source: str) -> type[RecordBuilder]:
+    if source in PLANNED:
+        raise UserError(
+            f"the source {source!r} is planned, but its builder is not written yet. "
+            f"There are: {', '.join(BUILDERS)}."
+        )
+    if source not in BUILDERS:
+        raise unknown_name("source", source, BUILDERS)
+    return BUILDERS[source]
+
+
+def _need_files(builder_class: type[RecordBuilder], folder: Path) -> None:
+    missing = [name for name in builder_class.FILES if not (folder / name).exists()]
+    if missing:
+        raise UserError(
+            f"{builder_class.name} needs {', '.join(builder_class.FILES)} in {folder}, "
+            f"which lacks {', '.join(missing)}. The publisher gives them at "
+            f"{builder_class.PUBLISHER}"
+        )

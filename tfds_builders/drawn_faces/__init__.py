@@ -1,0 +1,1 @@
+"""Drawn faces as a TFDS dataset."""

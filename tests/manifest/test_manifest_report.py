@@ -1,0 +1,144 @@
+"""The report adds up, and validation finds what was planted."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from fer_tf import picture
+from fer_tf.manifest.clean import clean
+from fer_tf.manifest.report import duplicates
+from fer_tf.manifest.report import kind
+from fer_tf.manifest.report import report
+from fer_tf.manifest.report import stats
+from fer_tf.manifest.validate import validate
+from fer_tf.sources import drawn
+
+
+@pytest.fixture(scope="module")
+def records():
+    """A hundred and forty drawn faces: a black one, two doubled, one of no label."""
+    faces = list(drawn.records(140, seed=0))
+    by_split = {face.split: index for index, face in enumerate(faces)}
+    black = picture.encode_png(np.zeros((48, 48), np.uint8))
+    change(faces, 0, image=black)
+    change(faces, 1, label="", label_original="contempt")
+    change(faces, 2, image=faces[by_split["test"]].image)
+    change(faces, 3, image=faces[4].image)
+    return faces
+
+
+def change(faces, index: int, **changes) -> None:
+    """Replace a record by one that differs from it."""
+    faces[index] = dataclasses.replace(faces[index], **changes)
+
+
+@pytest.fixture(scope="module")
+def manifest(records):
+    """Their manifest."""
+    return clean(records)
+
+
+def test_every_row_is_kept_or_has_a_reason(manifest):
+    summary = report(manifest)
+    assert json.loads(json.dumps(summary)) == summary
+    assert summary["rows"] == 140 and summary["kept"] == 137
+    assert summary["excluded"] == {
+        "blank": 1,
+        "duplicate of another in test": 1,
+        "label: contempt": 1,
+    }
+    source = summary["by_source"]["drawn_faces"]
+    for part in (summary, source, *source["by_split"].values()):
+        assert part["rows"] == part["kept"] + sum(part["excluded"].values())
+    for split in source["by_split"].values():
+        assert sum(split["by_class"].values()) == split["kept"]
+    assert sum(split["rows"] for split in source["by_split"].values()) == 140
+
+
+def test_imbalance_is_the_largest_class_over_the_smallest(manifest):
+    train = report(manifest)["by_source"]["drawn_faces"]["by_split"]["train"]
+    assert train["by_class"]["Surprise"] == 14 and train["by_class"]["Fear"] == 13
+    assert train["imbalance"] == round(14 / 13, 2)
+    no_fear = manifest[manifest["label"] != "Fear"]
+    parts = report(no_fear)["by_source"]["drawn_faces"]["by_split"]
+    assert parts["train"]["imbalance"] is None
+
+
+def test_duplicates_are_counted_within_and_across_splits(manifest):
+    assert duplicates(manifest) == {
+        "pictures": 2,
+        "rows": 4,
+        "within_split": 1,
+        "across_splits": 1,
+        "other_label": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    "reason, wanted",
+    [
+        ("duplicate of fer2013/12 in test", "duplicate of another in test"),
+        ("same subject as a/b c in test", "same subject as another in test"),
+        ("label: contempt", "label: contempt"),
+        ("blank", "blank"),
+    ],
+)
+def test_a_reason_is_counted_by_its_kind(reason, wanted):
+    assert kind(reason) == wanted
+
+
+def test_stats_count_kept_rows_in_the_order_of_splits_and_classes(manifest):
+    counts = stats(manifest)
+    assert [split for _, split in counts.index] == ["train", "validation", "test"]
+    assert list(counts.columns)[:2] == ["Angry", "Disgust"]
+    assert counts.to_numpy().sum() == 137
+    assert counts.loc[("drawn_faces", "train"), "Angry"] == 13
+
+
+def test_a_manifest_is_as_its_records(manifest, records):
+    assert validate(manifest, records) == []
+
+
+@pytest.mark.parametrize(
+    "column, value, finding",
+    [
+        ("label", "Contempt", "its label 'Contempt' is none of ours"),
+        ("split", "dev", "the split 'dev' is none of"),
+        ("sha256", "0" * 64, "its pixels have changed"),
+        ("distribution", "1 0 0", "'1 0 0' is no distribution"),
+        ("distribution", "1 1 0 0 0 0 0", "is no distribution"),
+        ("distribution", "one", "is no distribution"),
+    ],
+)
+def test_a_changed_cell_is_found_and_its_row_named(
+    manifest, records, column, value, finding
+):
+    broken = manifest.copy()
+    broken.loc[50, column] = value
+    (message,) = validate(broken, records)
+    assert message.startswith(f"{manifest.loc[50, 'key']}: ") and finding in message
+
+
+def test_missing_and_extra_records_are_named(manifest, records):
+    fewer, more = records[:-1], [*records, *drawn.records(1, seed=8)]
+    (missing,) = validate(manifest, fewer)
+    assert missing == f"{records[-1].key}: in the manifest, not in the records"
+    (extra,) = validate(manifest, more)
+    assert extra == "drawn_faces/8-000000: in the records, not in the manifest"
+
+
+def test_a_leak_that_was_put_back_is_found(manifest, records):
+    leaky = manifest.copy()
+    leaky.loc[2, "excluded"] = ""
+    by_group, by_pixels = validate(leaky, records)
+    assert "one group, several splits" in by_group
+    assert by_pixels.startswith(f"{manifest.loc[2, 'key']}: one sha256, several splits")
+
+
+def test_a_record_that_can_no_longer_be_decoded_has_changed(manifest, records):
+    broken = list(records)
+    change(broken, 7, image=b"")
+    (message,) = validate(manifest, broken)
+    assert message.startswith(records[7].key) and "have changed" in message

@@ -1,0 +1,1 @@
+"""Records, manifest and soft labels to `tf.data`."""

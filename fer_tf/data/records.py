@@ -1,0 +1,88 @@
+"""Built TFRecords back to records, their pictures still encoded."""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from fer_tf import files
+from fer_tf import labels
+from fer_tf.config import DataConfig
+from fer_tf.errors import UserError
+from fer_tf.sources import SPLITS
+from fer_tf.sources import Record
+from fer_tf.sources import drawn
+
+
+def config_name(source: str, data: DataConfig) -> str | None:
+    """Return the TFDS config of `source` that the recipe asks for; None without any."""
+    if source == drawn.NAME:
+        return drawn.config_name(data.drawn_count, data.drawn_seed)
+    return None
+
+
+def locate(data_dir: Path, source: str, data: DataConfig) -> Path:
+    """Return the folder of a built source that the recipe asks for.
+
+    Raises:
+        UserError: it is not built; the message says how to build it.
+    """
+    parent = data_dir / source / (config_name(source, data) or "")
+    versions = sorted(parent.glob("[0-9]*.[0-9]*.[0-9]*"), key=_version)
+    if not versions:
+        raise UserError(
+            f"there are no records of {source} in {parent}. Build them with: "
+            f"fer-tf data build {source} --data-dir {data_dir}"
+        )
+    return versions[-1]
+
+
+def read(folder: Path) -> Iterator[Record]:
+    """Yield the records in the folder that `locate` returned, always in one order."""
+    if not folder.exists():
+        raise UserError(f"there are no records in {folder}. See: fer-tf data build -h")
+    builder = tfds.builder_from_directory(folder)
+    for split in SPLITS:
+        if split not in builder.info.splits:
+            continue
+        dataset = builder.as_dataset(
+            split=split,
+            decoders={"image": tfds.decode.SkipDecoding()},
+            read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
+        )
+        for example in dataset.as_numpy_iterator():
+            yield _record(example, split)
+
+
+def count(folder: Path) -> int:
+    """Return how many records the folder holds."""
+    splits = tfds.builder_from_directory(folder).info.splits
+    return sum(split.num_examples for split in splits.values())
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the SHA-256 of a built source's content, the same on every machine."""
+    return files.digest_of(
+        {path.name: files.sha256_of(path) for path in folder.glob("*.tfrecord*")}
+    )
+
+
+def _version(folder: Path) -> list[int]:
+    return [int(part) for part in folder.name.split(".")]
+
+
+def _record(example: Mapping[str, Any], split: str) -> Record:
+    code = int(example["label"])
+    return Record(
+        key=example["key"].decode(),
+        image=example["image"],
+        label=labels.CLASSES[code] if code >= 0 else "",
+        label_original=example["label_original"].decode(),
+        distribution=tuple(example["distribution"].tolist()),
+        split=split,
+        votes=tuple(example["votes"].tolist()),
+        subject=example["subject"].decode(),
+        box_xywh_px=tuple(example["box_xywh_px"].tolist()),
+    )

@@ -13,12 +13,14 @@ from fer_tf.models.convnext import convnext_tiny
 from fer_tf.models.efficientnet import efficientnet_b3
 from fer_tf.models.head import classifier
 from fer_tf.models.mobilenet import mobilenetv3_large
+from fer_tf.models.mobilenet import mobilenetv3_large_minimalistic
 from fer_tf.models.resnet import resnet18
 
 MODELS: dict[str, Callable[[int], keras.Model]] = {
     "convnext_tiny": convnext_tiny,
     "efficientnet_b3": efficientnet_b3,
     "mobilenetv3_large": mobilenetv3_large,
+    "mobilenetv3_large_minimalistic": mobilenetv3_large_minimalistic,
     "resnet18": resnet18,
 }
 

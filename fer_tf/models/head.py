@@ -27,5 +27,12 @@ def classifier(
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = MOMENTUM
     features = keras.layers.Dropout(dropout, seed=seed)(backbone.output)
-    logits = keras.layers.Dense(NUM_CLASSES, dtype="float32", name="logits")(features)
-    return keras.Model(backbone.input, logits, name=name)
+    # Small, as torchvision draws it: from a thousand features, Keras' own draw starts
+    # with logits so large that the first hundred steps are spent on taking them back.
+    head = keras.layers.Dense(
+        NUM_CLASSES,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01, seed=seed),
+        dtype="float32",
+        name="logits",
+    )
+    return keras.Model(backbone.input, head(features), name=name)

@@ -1,0 +1,215 @@
+"""The stages of an experiment that train a model, each from files to files."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from fer_tf import config as recipes
+from fer_tf import metrics
+from fer_tf import models
+from fer_tf.config import Config
+from fer_tf.config import StageConfig
+from fer_tf.config import TrainConfig
+from fer_tf.data import pipeline
+from fer_tf.data.pipeline import Faces
+from fer_tf.experiment import Experiment
+from fer_tf.experiment import RunFolder
+from fer_tf.experiment import Step
+from fer_tf.fusion import SoftLabels
+from fer_tf.preprocess import FaceSpec
+from fer_tf.training import loop
+from fer_tf.training.tasks import Distilled
+from fer_tf.training.tasks import Supervised
+
+MAKE_MANIFEST = "fer-tf data clean --out {path}"
+COMMANDS = {
+    "ce": "fer-tf train --stage student",
+    "kd": "fer-tf distill --loss kd",
+    "dkd": "fer-tf distill --loss dkd",
+}
+
+
+def face_spec(config: Config) -> FaceSpec:
+    """Return the recipe's FaceSpec; live framing is fitted later, for the bundle."""
+    face = config.face
+    return FaceSpec(face.size, face.grey, face.clahe_clip, face.clahe_tiles)
+
+
+def train_teacher(
+    config: Config, experiment: Experiment, stage: StageConfig
+) -> keras.Model | None:
+    """Train one teacher on labels, with a new view of every picture each epoch.
+
+    Returns:
+        The model with its best weights; None where that was done before.
+    """
+    run = experiment.teacher(stage.model.name)
+    return _supervised(config, experiment, stage, run, f"teacher {stage.model.name}")
+
+
+def train_student(config: Config, experiment: Experiment) -> keras.Model | None:
+    """Train the student on labels alone (CE); return as `train_teacher` does."""
+    run = experiment.student("ce")
+    return _supervised(config, experiment, config.student, run, "student CE")
+
+
+def _supervised(
+    config: Config,
+    experiment: Experiment,
+    stage: StageConfig,
+    run: RunFolder,
+    title: str,
+) -> keras.Model | None:
+    manifest = _manifest(experiment)
+    step = Step(
+        run.path / "train.json",
+        _settings(config, stage=recipes.to_dict(stage)),
+        [manifest],
+    )
+    if step.is_done():
+        return None
+    faces = pipeline.load(config, manifest)
+    model = build(config, stage)
+    task = Supervised(stage.train.label_smoothing)
+    # The first views are kept for the soft labels: a teacher that had been trained on
+    # them would answer more surely than it does on any other picture.
+    first_view = config.soft_labels.views
+    data = _epochs(
+        config, faces["train"], stage.train, lambda rows, epoch: first_view + epoch
+    )
+    validate = _validation(config, faces["validation"])
+    loop.train(model, task, data, validate, stage.train, run, title)
+    step.finish([run.weights, run.training])
+    return model
+
+
+def distill(config: Config, experiment: Experiment, loss: str) -> keras.Model | None:
+    """Train the student on labels and the fused teachers' soft labels.
+
+    It cycles through the very views that the teachers have answered.
+
+    Returns:
+        As `train_teacher` does.
+
+    Raises:
+        UserError: the soft labels, or the stage it starts from, are not there, or a
+            training picture has no soft label.
+    """
+    settings = getattr(config.distill, loss)
+    run = experiment.student(loss)
+    manifest = _manifest(experiment)
+    soft_labels = experiment.need(experiment.soft_labels, "fer-tf fuse")
+    start = _start(experiment, settings.start)
+    step = Step(
+        run.path / "train.json",
+        _settings(
+            config,
+            model=recipes.to_dict(config.student.model),
+            distill=recipes.to_dict(settings),
+        ),
+        [manifest, soft_labels, *start],
+    )
+    if step.is_done():
+        return None
+    faces = pipeline.load(config, manifest)
+    model = build(config, config.student)
+    for weights in start:
+        model.load_weights(weights)
+    data = _taught(config, faces["train"], settings.train, soft_labels)
+    validate = _validation(config, faces["validation"])
+    task = Distilled(loss, settings)
+    loop.train(
+        model, task, data, validate, settings.train, run, f"student {loss.upper()}"
+    )
+    step.finish([run.weights, run.training])
+    return model
+
+
+def build(config: Config, stage: StageConfig) -> keras.Model:
+    """Build a stage's model with fresh weights, for the recipe's picture size."""
+    return models.build(
+        stage.model.name,
+        size=config.face.size,
+        dropout=stage.model.dropout,
+        seed=config.seed,
+    )
+
+
+def _manifest(experiment: Experiment) -> Path:
+    path = experiment.manifest
+    return experiment.need(path, MAKE_MANIFEST.format(path=path))
+
+
+def _start(experiment: Experiment, stage: str) -> list[Path]:
+    if stage == "scratch":
+        return []
+    weights = experiment.student(stage).weights
+    return [experiment.need(weights, COMMANDS[stage])]
+
+
+def _settings(config: Config, **more: Any) -> dict[str, Any]:
+    tree = recipes.to_dict(config)
+    common = {name: tree[name] for name in ("seed", "smoke", "face", "augment")}
+    return {**common, "views": config.soft_labels.views, **more}
+
+
+def _taught(
+    config: Config, faces: Faces, train: TrainConfig, path: Path
+) -> loop.Epochs:
+    soft_labels = SoftLabels.load(path, view_seed=config.seed)
+    of_row = soft_labels.lookup(faces.keys)
+    count = soft_labels.log_probs.shape[1]
+
+    # Spread over the views in every epoch, all of them seen after `count` epochs.
+    def number(rows: np.ndarray, epoch: int) -> np.ndarray:
+        return (rows + epoch) % count
+
+    def extra(rows: np.ndarray, views: np.ndarray) -> dict[str, np.ndarray]:
+        return {"soft_label": soft_labels.log_probs[of_row[rows], views]}
+
+    return _epochs(config, faces, train, number, extra)
+
+
+def _epochs(
+    config: Config,
+    faces: Faces,
+    train: TrainConfig,
+    number: Callable[[np.ndarray, int], Any],
+    extra: Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]] | None = None,
+) -> loop.Epochs:
+    batch_size = min(train.batch_size, len(faces))
+    spec = face_spec(config)
+
+    def of(epoch: int):
+        rows = pipeline.epoch_order(len(faces), config.seed, epoch)
+        views = np.broadcast_to(number(rows, epoch), rows.shape)
+        return pipeline.batches(
+            faces,
+            spec=spec,
+            augment=config.augment,
+            seed=config.seed,
+            rows=rows,
+            views=views,
+            batch_size=batch_size,
+            extra=extra(rows, views) if extra else None,
+            drop_remainder=True,
+        )
+
+    return loop.Epochs(of, len(faces) // batch_size)
+
+
+def _validation(
+    config: Config, faces: Faces
+) -> Callable[[keras.Model], dict[str, float]]:
+    data = pipeline.plain_batches(faces, face_spec(config), 128)
+
+    def validate(model: keras.Model) -> dict[str, float]:
+        logits = np.concatenate([model.predict_on_batch(b["image"]) for b in data])
+        probs = metrics.softmax(logits)
+        summary = metrics.summary(faces.labels, probs)
+        return {name: summary[name] for name in ("accuracy", "macro_f1", "nll", "ece")}
+
+    return validate

@@ -1,0 +1,66 @@
+"""Every model is tested by being in the registry."""
+
+import keras
+import numpy as np
+import pytest
+
+from fer_tf import models
+from fer_tf.errors import UserError
+from fer_tf.models.head import MOMENTUM
+
+
+@pytest.fixture(scope="module", params=sorted(models.MODELS))
+def model(request):
+    return models.build(request.param, size=32, dropout=0.1, seed=1)
+
+
+@pytest.mark.slow
+def test_raw_pixels_go_in_and_seven_logits_come_out(model):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    logits = keras.ops.convert_to_numpy(model(pixels, training=False))
+    assert logits.shape == (3, 7)
+    assert logits.dtype == np.float32
+    assert np.isfinite(logits).all()
+    assert np.ptp(logits, axis=0).max() > 0
+
+
+@pytest.mark.slow
+def test_preprocessing_is_inside_once(model):
+    """What meets the first weights is of the order of one, whatever the model."""
+    first = next(layer for layer in model.layers if layer.weights)
+    probe = keras.Model(model.inputs, first.input)
+    seen = probe.predict(np.full((1, 32, 32, 3), 255.0, np.float32), verbose=0)
+    assert 0.5 <= np.abs(seen).max() <= 3.0
+
+
+@pytest.mark.slow
+def test_batch_normalization_fits_training_from_scratch(model):
+    found = {
+        layer.momentum
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization)
+    }
+    assert found <= {MOMENTUM}
+
+
+def test_the_same_seed_gives_the_same_weights():
+    first, again, other = (
+        models.build("resnet18", size=32, seed=seed).get_weights() for seed in (3, 3, 4)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_depthwise_kernels_let_the_signal_through():
+    """He's variance, 2 / 9 for a 3x3 kernel, however many channels there are."""
+    model = models.build("mobilenetv3_large", size=32)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            kernel = keras.ops.convert_to_numpy(layer.kernel)
+            expected = np.sqrt(2 / np.prod(kernel.shape[:2]))
+            assert kernel.std() == pytest.approx(expected, rel=0.15)
+
+
+def test_an_unknown_model_is_answered_with_the_nearest():
+    with pytest.raises(UserError, match="Did you mean 'resnet18'"):
+        models.build("resnet-18", size=32)

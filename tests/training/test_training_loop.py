@@ -1,0 +1,189 @@
+"""The loop: it learns, it goes on where it was stopped, its figures are the best's."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fer_tf.config import TrainConfig
+from fer_tf.errors import CheckFailed
+from fer_tf.experiment import RunFolder
+from fer_tf.training import loop
+from fer_tf.training.schedules import adamw
+from fer_tf.training.tasks import Supervised
+
+STEPS, BATCH = 6, 16
+CONFIG = TrainConfig(epochs=4, batch_size=BATCH, learning_rate=1e-2, warmup=0.0)
+
+
+def small_model():
+    keras.utils.set_random_seed(5)
+    return keras.Sequential(
+        [
+            keras.Input((4, 4, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(8, 3),
+            keras.layers.BatchNormalization(momentum=0.9),
+            keras.layers.ReLU(),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.2, seed=1),
+            keras.layers.Dense(7),
+        ]
+    )
+
+
+def epoch_of(number):
+    """A learnable task whose batches are a function of the epoch alone."""
+    rng = np.random.default_rng([9, number])
+    label = rng.integers(0, 7, STEPS * BATCH)
+    image = rng.integers(0, 60, (STEPS * BATCH, 4, 4, 3))
+    image[np.arange(len(label)), label % 4, label // 4] += 180
+    return tf.data.Dataset.from_tensor_slices(
+        {
+            "image": image.astype(np.uint8),
+            "target": np.eye(7, dtype=np.float32)[label],
+            "row": np.arange(len(label)),
+        }
+    ).batch(BATCH)
+
+
+def validate(model):
+    """Score on an epoch of its own."""
+    right, losses = [], []
+    for batch in epoch_of(999):
+        logits = model.predict_on_batch(batch["image"])
+        right.append(logits.argmax(-1) == batch["target"].numpy().argmax(-1))
+        losses.append(keras.ops.convert_to_numpy(
+            keras.losses.categorical_crossentropy(
+                batch["target"], logits, from_logits=True
+            )
+        ))
+    accuracy = float(np.mean(right))
+    nll = float(np.mean(losses))
+    return {"accuracy": accuracy, "macro_f1": accuracy, "nll": nll, "ece": 0.0}
+
+
+def train(folder, config=CONFIG, of=epoch_of, model=None):
+    model = model or small_model()
+    tf.config.experimental.enable_op_determinism()
+    found = loop.train(
+        model,
+        Supervised(),
+        loop.Epochs(of, STEPS),
+        validate,
+        config,
+        RunFolder(folder),
+        "test",
+    )
+    return model, found
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    model, summary = train(folder)
+    return folder, model, summary
+
+
+def test_it_learns(trained):
+    _, _, summary = trained
+    losses = [epoch["loss"] for epoch in summary["history"]]
+    assert losses[-1] < 0.7 * losses[0]
+    assert summary["best"]["val_accuracy"] > 0.5
+
+
+def test_figures_belong_to_the_weights_that_are_kept(trained):
+    folder, model, summary = trained
+    again = validate(model)
+    assert again["nll"] == pytest.approx(summary["best"]["val_nll"], abs=1e-6)
+    fresh = small_model()
+    fresh.load_weights(RunFolder(folder).weights)
+    assert validate(fresh)["nll"] == pytest.approx(again["nll"], abs=1e-6)
+
+
+def test_training_json_is_what_was_returned(trained):
+    folder, _, summary = trained
+    assert json.loads(RunFolder(folder).training.read_text()) == summary
+    assert len(summary["history"]) == CONFIG.epochs
+
+
+class Killed(Exception):
+    """Stands for the process being killed."""
+
+
+@pytest.mark.parametrize("dies_in_epoch", [1, 3])
+def test_a_stopped_run_ends_in_the_same_weights(trained, tmp_path, dies_in_epoch):
+    def dying(epoch):
+        if epoch == dies_in_epoch:
+            return epoch_of(epoch).map(_die)
+        return epoch_of(epoch)
+
+    def _die(batch):
+        tf.py_function(_raise, [], [])
+        return batch
+
+    def _raise():
+        raise Killed
+
+    with pytest.raises(tf.errors.OpError):
+        train(tmp_path, of=dying)
+    model, summary = train(tmp_path)
+    _, whole, whole_summary = trained
+    for one, other in zip(model.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert summary["best_epoch"] == whole_summary["best_epoch"]
+    assert [e["loss"] for e in summary["history"]] == [
+        e["loss"] for e in whole_summary["history"]
+    ]
+
+
+def test_a_finished_run_is_not_trained_again(trained):
+    folder, model, summary = trained
+
+    def never(epoch):
+        raise AssertionError("trained again")
+
+    again, found = train(folder, of=never)
+    assert found == summary
+    for one, other in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
+    def broken(epoch):
+        return epoch_of(epoch).map(
+            lambda batch: {**batch, "target": batch["target"] * float("nan")}
+        )
+
+    with pytest.raises(CheckFailed, match="learning_rate"):
+        train(tmp_path, of=broken)
+
+
+def test_best_by_chooses_the_checkpoint():
+    history = [
+        {"epoch": 1, "val_macro_f1": 0.5, "val_nll": 0.9},
+        {"epoch": 2, "val_macro_f1": 0.6, "val_nll": 1.2},
+        {"epoch": 3, "val_macro_f1": 0.6, "val_nll": 1.3},
+    ]
+    by_f1 = loop._summary(history, TrainConfig(best_by="macro_f1"))
+    by_nll = loop._summary(history, TrainConfig(best_by="nll"))
+    assert (by_f1["best_epoch"], by_nll["best_epoch"]) == (2, 1)
+
+
+def test_the_learning_rate_warms_up_and_decays():
+    config = TrainConfig(epochs=10, learning_rate=0.1, warmup=0.2)
+    rate = adamw(config, steps_per_epoch=10)._learning_rate
+    values = [float(rate(step)) for step in (0, 10, 20, 60, 100)]
+    np.testing.assert_allclose(values, [0, 0.05, 0.1, 0.05, 0], atol=1e-6)
+
+
+def test_normalisation_and_biases_are_not_decayed():
+    model = small_model()
+    optimizer = adamw(CONFIG, STEPS)
+    optimizer.build(model.trainable_variables)
+    decayed = {
+        v.path for v in model.trainable_variables if optimizer._use_weight_decay(v)
+    }
+    assert decayed and all("kernel" in path for path in decayed)

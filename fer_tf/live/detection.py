@@ -1,0 +1,29 @@
+"""What a face detector answers."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """A face found in a frame.
+
+    Attributes:
+        box_xywh_px: float [4]: left, top, width, height; may reach beyond the frame.
+        landmarks_px: float [5, 2]: the subject's right eye, left eye, nose tip, right
+            and left corner of the mouth.
+        score: how sure the detector is, in 0..1.
+    """
+
+    box_xywh_px: np.ndarray
+    landmarks_px: np.ndarray
+    score: float
+
+
+class Detector(Protocol):
+    """Anything that finds faces."""
+
+    def __call__(self, frame_bgr: np.ndarray) -> list[Detection]:
+        """Return the faces in a frame, uint8 [height, width, 3]."""

@@ -1,0 +1,196 @@
+"""A session read back, and the true labels to score it against.
+
+By the protocol of the system that this one follows: a label counts once it has held
+for `HOLD_MS`, and `AROUND_CHANGE_MS` before it changes are left out, since nobody's
+face changes at the stroke of a clock.
+"""
+
+import csv
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from itertools import pairwise
+from operator import attrgetter
+from pathlib import Path
+
+import numpy as np
+
+from fer_tf.errors import UserError
+from fer_tf.errors import unknown_name
+from fer_tf.labels import CLASSES
+from fer_tf.labels import INDEX
+from fer_tf.labels import NAMES
+
+HOLD_MS = 600.0
+AROUND_CHANGE_MS = 250.0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A true label (an index) and when it was shown."""
+
+    start_ms: float
+    end_ms: float
+    label: int
+
+    def counts(self, time_ms: float) -> bool:
+        """Tell whether a frame at `time_ms` is scored against this label."""
+        start_ms = self.start_ms + max(HOLD_MS, AROUND_CHANGE_MS)
+        return start_ms <= time_ms <= self.end_ms - AROUND_CHANGE_MS
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is scored of one face in one frame; classes are indices."""
+
+    time_ms: float
+    face_id: str
+    area_px: float
+    raw: int
+    shown: int
+    unsure: bool
+    true_label: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One face's rows in the order of time, and its true labels."""
+
+    rows: tuple[Row, ...]
+    intervals: tuple[Interval, ...]
+
+    def scored(self) -> Iterator[tuple[Row, int]]:
+        """Yield the rows that count, each with its true label."""
+        for row in self.rows:
+            for interval in self.intervals:
+                if interval.counts(row.time_ms):
+                    yield row, interval.label
+
+
+def read_frames(path: Path) -> dict[float, list[Row]]:
+    """Read `frames.csv`: the faces of each frame, by its time in milliseconds.
+
+    Raises:
+        UserError: it is not there, or not a session's.
+    """
+    frames: dict[float, list[Row]] = {}
+    try:
+        for line in _lines(path):
+            faces = frames.setdefault(float(line["time_ms"]), [])
+            if line["face_id"]:
+                faces.append(_row(line))
+    except UserError:
+        raise
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{path} is not a session's frames.csv: {error!r}.") from None
+    return frames
+
+
+def subjects_of(
+    frames: Mapping[float, Sequence[Row]], labels: Path | None
+) -> list[Subject]:
+    """Return whom to score: the one that `labels` are of, or each labelled face.
+
+    Args:
+        frames: as `read_frames` returns them.
+        labels: a CSV as `read_intervals` takes it; its one subject has the largest
+            face of each frame.
+    """
+    if labels:
+        return [Subject(_largest(frames), tuple(read_intervals(labels)))]
+    faces: dict[str, list[Row]] = {}
+    for rows in frames.values():
+        for row in rows:
+            faces.setdefault(row.face_id, []).append(row)
+    return [
+        Subject(tuple(rows), tuple(_intervals_of(rows)))
+        for rows in faces.values()
+        if any(row.true_label for row in rows)
+    ]
+
+
+def read_intervals(path: Path) -> list[Interval]:
+    """Read true labels from a CSV `start_ms,end_ms,label`; neighbours that agree are
+    one.
+
+    Raises:
+        UserError: it is not there, malformed, names an unknown class, or overlaps.
+    """
+    try:
+        intervals = [
+            Interval(
+                float(line["start_ms"]), float(line["end_ms"]), _class(line["label"])
+            )
+            for line in _lines(path)
+        ]
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{path} must have the columns start_ms,end_ms,label: {error!r}."
+        ) from None
+    for before, after in pairwise(intervals):
+        if after.start_ms < before.end_ms:
+            raise UserError(f"{path}: {after} begins before {before} ends.")
+    return _merged(intervals)
+
+
+def _lines(path: Path) -> Iterator[dict[str, str]]:
+    if not path.is_file():
+        raise UserError(f"there is no {path}.")
+    with open(path, newline="", encoding="utf-8") as file:
+        yield from csv.DictReader(file)
+
+
+def _row(line: Mapping[str, str]) -> Row:
+    raw = [float(line[f"raw_{name.lower()}"]) for name in CLASSES]
+    return Row(
+        time_ms=float(line["time_ms"]),
+        face_id=line["face_id"],
+        area_px=float(line["w"]) * float(line["h"]),
+        raw=int(np.argmax(raw)),
+        shown=_class(line["label"]),
+        unsure=line["unsure"] == "1",
+        true_label=line["true_label"],
+    )
+
+
+def _class(name: str) -> int:
+    if name.lower() not in NAMES:
+        raise unknown_name("label", name, NAMES)
+    return INDEX[NAMES[name.lower()]]
+
+
+def _merged(intervals: Iterable[Interval]) -> list[Interval]:
+    merged: list[Interval] = []
+    for interval in intervals:
+        before = merged[-1] if merged else None
+        if before and (before.end_ms, before.label) == (
+            interval.start_ms,
+            interval.label,
+        ):
+            merged.pop()
+            interval = Interval(before.start_ms, interval.end_ms, interval.label)
+        merged.append(interval)
+    return merged
+
+
+def _largest(frames: Mapping[float, Sequence[Row]]) -> tuple[Row, ...]:
+    """Return the largest face of each frame that has one."""
+    return tuple(
+        max(faces, key=lambda row: row.area_px) for faces in frames.values() if faces
+    )
+
+
+def _intervals_of(rows: Sequence[Row]) -> Iterator[Interval]:
+    """Yield the runs of equal true labels; the last row's is no change."""
+    by_label = groupby(rows, attrgetter("true_label"))
+    runs = [(label, next(run).time_ms) for label, run in by_label]
+    last_ms = rows[-1].time_ms + AROUND_CHANGE_MS
+    ends = [start_ms for _, start_ms in runs[1:]] + [last_ms]
+    for (label, start_ms), end_ms in zip(runs, ends, strict=True):
+        if label:
+            yield Interval(start_ms, end_ms, _class(label))

@@ -1,0 +1,95 @@
+"""Plays a source from its first frame to its last, and keeps what was seen."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fer_tf import config
+from fer_tf.errors import OutsideError
+from fer_tf.live import loop
+from fer_tf.live import session
+from fer_tf.live import video
+from fer_tf.live.camera import Source
+from fer_tf.live.recogniser import Recogniser
+from fer_tf.live.window import Window
+
+
+def play(
+    source: Source,
+    recogniser: Recogniser,
+    live: config.LiveConfig,
+    *,
+    name: str,
+    folder: Path | None = None,
+    headless: bool = True,
+    record: bool = False,
+    truth: loop.Truth = loop.unlabelled,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Any]:
+    """Play `source` until it ends, the window is closed, or Ctrl-C is pressed.
+
+    Args:
+        name: what `session.json` calls the source.
+        folder: where the session is written; None keeps nothing.
+        headless: open no window; a film is then read as fast as can be.
+        record: keep a clean film of a live camera.
+        truth: the true labels, where they are known.
+
+    Returns:
+        The counts and median latencies of `session.Counts`.
+
+    Raises:
+        OutsideError: the source failed; what had been seen by then is kept.
+    """
+    counts = session.Counts()
+    reader = loop.Reader(recogniser, live, clock=clock, truth=truth)
+    fault = None
+    with contextlib.ExitStack() as stack:
+        stack.callback(source.close)
+        logs = [counts, *_logs(stack, source, folder, record)]
+        screens = _screens(stack, source, folder, headless)
+        try:
+            loop.run(source, reader, logs, screens)
+        except KeyboardInterrupt:
+            pass
+        except OutsideError as error:
+            fault = error
+    if folder and counts.frames:
+        session.write_summary(
+            folder,
+            source=name,
+            bundle=recogniser.bundle,
+            settings=config.to_dict(live),
+            counts=counts,
+        )
+    if fault:
+        raise fault
+    return counts.to_dict()
+
+
+def _logs(
+    stack: contextlib.ExitStack, source: Source, folder: Path | None, record: bool
+) -> list[loop.Log]:
+    if not folder:
+        return []
+    frame_log = stack.enter_context(contextlib.closing(session.FrameLog(folder)))
+    if not (source.is_live and record):
+        return [frame_log]
+    path = folder / session.RECORDED
+    film = stack.enter_context(video.writing(path, source.rate, in_time=True))
+    return [frame_log, lambda view: film(view.frame.pixels_bgr, view.frame.time_ms)]
+
+
+def _screens(
+    stack: contextlib.ExitStack, source: Source, folder: Path | None, headless: bool
+) -> list[loop.Screen]:
+    screens: list[loop.Screen] = []
+    if folder and not source.is_live:
+        path = folder / session.ANNOTATED
+        screens.append(stack.enter_context(video.writing(path, source.rate)))
+    if not headless:
+        window = Window(in_pace=not source.is_live)
+        screens.append(stack.enter_context(contextlib.closing(window)))
+    return screens

@@ -1,0 +1,151 @@
+"""A picture to the faces in it, each with calibrated probabilities."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fer_tf import preprocess
+from fer_tf.errors import UserError
+from fer_tf.labels import CLASSES
+from fer_tf.live import yunet
+from fer_tf.live import yunet_model
+from fer_tf.live.detection import Detection
+from fer_tf.live.detection import Detector
+from fer_tf.runtime import bundle as bundles
+from fer_tf.runtime.bundle import Bundle
+from fer_tf.runtime.classifier import Classifier
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """A face and what it shows.
+
+    Attributes:
+        box_xywh_px: the detector's box, float [4].
+        landmarks_px: float [5, 2].
+        score: how sure the detector is, in 0..1.
+        probabilities: calibrated, float32 [7], in the order of `labels.CLASSES`.
+        label: the likeliest class.
+        confidence: its probability.
+        abstained: the confidence is below the bundle's threshold: "unsure".
+    """
+
+    box_xywh_px: np.ndarray
+    landmarks_px: np.ndarray
+    score: float
+    probabilities: np.ndarray
+    label: str
+    confidence: float
+    abstained: bool
+
+
+class Recogniser:
+    """A detector and a classifier, put together.
+
+    Args:
+        cropped: frames are faces already, and classified whole.
+
+    Example:
+        >>> recogniser = load("runs/quickstart/bundle")     # doctest: +SKIP
+        >>> [face.label for face in recogniser(frame_bgr)]  # doctest: +SKIP
+        ['Happy', 'Neutral']
+    """
+
+    def __init__(
+        self, detector: Detector, classifier: Classifier, cropped: bool = False
+    ) -> None:
+        self.detect = detector
+        self.classifier = classifier
+        self._cropped = cropped
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle whose model answers."""
+        return self.classifier.bundle
+
+    def __call__(self, frame_bgr: np.ndarray) -> list[Face]:
+        """Return the faces in a frame, uint8 [height, width, 3]."""
+        return self.recognise(frame_bgr, self.detect(frame_bgr))
+
+    def recognise(
+        self, frame_bgr: np.ndarray, detections: Sequence[Detection]
+    ) -> list[Face]:
+        """Classify all faces that were found in a frame, in one call."""
+        # The only place between camera and model where the channels change places.
+        crops = [
+            cv2.cvtColor(self._crop(frame_bgr, found.box_xywh_px), cv2.COLOR_BGR2RGB)
+            for found in detections
+        ]
+        return [
+            self._face(detection, probabilities)
+            for detection, probabilities in zip(
+                detections, self.classifier(crops), strict=True
+            )
+        ]
+
+    def _crop(self, frame: np.ndarray, box_xywh_px: np.ndarray) -> np.ndarray:
+        """Cut a face out of a frame as the training pictures are framed."""
+        if self._cropped:
+            return frame
+        square = preprocess.square_around(box_xywh_px, self.bundle.face.framing)
+        return preprocess.cut(frame, square)
+
+    def _face(self, detection: Detection, probabilities: np.ndarray) -> Face:
+        best = int(np.argmax(probabilities))
+        confidence = float(probabilities[best])
+        return Face(
+            **vars(detection),
+            probabilities=probabilities,
+            label=CLASSES[best],
+            confidence=confidence,
+            abstained=confidence < self.bundle.abstain.threshold,
+        )
+
+
+def find_bundle(folder: str | Path | None = None) -> Bundle:
+    """Read the bundle in `folder`, or the one that is shipped.
+
+    Raises:
+        UserError: none was given and none is shipped, or it is not as it should be.
+    """
+    if folder is not None:
+        return bundles.read(Path(folder))
+    shipped = Path(str(resources.files("fer_tf"))) / "assets" / "student"
+    if not shipped.is_dir():
+        raise UserError(
+            "no bundle is shipped with this fer-tf. Make one with `fer-tf run`, and "
+            "give it with --bundle runs/quickstart/bundle."
+        )
+    return bundles.read(shipped)
+
+
+def load(
+    bundle: str | Path | None = None,
+    *,
+    detector: Detector | None = None,
+    detector_model: str | Path | None = None,
+    detect_side_px: int = 640,
+    detector_score: float = 0.65,
+    threads: int = 1,
+) -> Recogniser:
+    """Return a recogniser.
+
+    Args:
+        bundle: an exported bundle's folder; None is the one that is shipped.
+        detector: what finds faces; None is YuNet.
+        detector_model: YuNet's ONNX file; None looks where `yunet_model.find` does.
+        detect_side_px: the longer side of what YuNet sees, at most.
+        detector_score: what a face must reach to be one.
+        threads: how many each of the two models may use.
+    """
+    classifier = Classifier(find_bundle(bundle), threads)
+    if detector is None:
+        model = yunet_model.find(Path(detector_model) if detector_model else None)
+        detector = yunet.load(
+            model, side_px=detect_side_px, score=detector_score, threads=threads
+        )
+    return Recogniser(detector, classifier)

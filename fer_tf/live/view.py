@@ -1,0 +1,44 @@
+"""What the live view knows of a frame once it has been read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fer_tf.labels import CLASSES
+from fer_tf.live.camera import Frame
+from fer_tf.live.recogniser import Face
+from fer_tf.live.smoothing import Smoothed
+
+
+@dataclass(frozen=True, eq=False)
+class FollowedFace:
+    """A face with its identity, its smoothed answer, and its true label if known."""
+
+    face_id: int
+    face: Face
+    smoothed: Smoothed
+    unsure: bool
+    true_label: str = ""
+
+    @property
+    def label(self) -> str:
+        """The class that is shown."""
+        return CLASSES[self.smoothed.label]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A frame, the faces in it, and how long each stage took.
+
+    Attributes:
+        stages_ms: `detect`, `classify` and `total`, in milliseconds.
+        rate: frames per second of late.
+        dropped: frames of a live source that nobody looked at, so far.
+        smoke: the bundle knows nothing; say so.
+    """
+
+    frame: Frame
+    faces: tuple[FollowedFace, ...]
+    stages_ms: Mapping[str, float]
+    rate: float
+    dropped: int
+    smoke: bool

@@ -1,0 +1,1 @@
+"""A bundle read, checked and run: crops to calibrated probabilities, no TensorFlow."""

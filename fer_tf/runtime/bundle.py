@@ -1,0 +1,191 @@
+"""The bundle's schema, and the reader that trusts nothing it has not checked.
+
+A damaged model file can load and answer differently, or crash the process; so every
+file's SHA-256 is compared with `bundle.json` before anything is loaded.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fer_tf import files
+from fer_tf.errors import UserError
+from fer_tf.errors import unknown_name
+from fer_tf.labels import CLASSES
+from fer_tf.preprocess import FaceSpec
+
+SCHEMA_VERSION = 1
+MANIFEST = "bundle.json"
+MODEL = "model.tflite"
+LABELS = "labels.txt"
+MODEL_CARD = "MODEL_CARD.md"
+FILES = (MODEL, LABELS, MODEL_CARD)
+
+OUTPUTS = ("logits", "probabilities")
+PRECISIONS = ("float16", "float32", "int8")
+
+
+@dataclass(frozen=True)
+class Abstain:
+    """When to say "unsure": a confidence below `threshold`.
+
+    `wanted_accuracy` is what the threshold was chosen for on the split `fitted_on`.
+    """
+
+    threshold: float
+    wanted_accuracy: float
+    fitted_on: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise UserError(
+                f"abstain.threshold must be in 0..1, received {self.threshold}."
+            )
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An exported student: everything between a picture of a face and an answer.
+
+    Attributes:
+        folder: where its files lie.
+        name: what the experiment called it.
+        smoke: it was made by a smoke run and knows nothing; never to be relied on.
+        face: how a crop becomes the model's input.
+        output: what the model answers, `probabilities` or `logits`.
+        precision: of the model's weights, `float32`, `float16` or `int8`.
+        temperature: the fitted T; already inside the model if it answers
+            probabilities.
+        abstain: the threshold below which an answer is "unsure".
+        metrics: the student's figures, as `metrics.json` holds them.
+        versions: packages it was made with.
+        commit: the code it was made with.
+        data: SHA-256 of the data it was made from, by name.
+        sha256: SHA-256 of each of its files, by file name.
+        classes: the classes in the order of the model's output.
+    """
+
+    folder: Path
+    name: str
+    smoke: bool
+    face: FaceSpec
+    output: str
+    precision: str
+    temperature: float
+    abstain: Abstain
+    metrics: Mapping[str, Any]
+    versions: Mapping[str, str]
+    commit: str
+    data: Mapping[str, str]
+    sha256: Mapping[str, str]
+    classes: tuple[str, ...] = CLASSES
+
+    def __post_init__(self) -> None:
+        if self.classes != CLASSES:
+            raise UserError(
+                f"the classes must be {', '.join(CLASSES)} in this order, "
+                f"received {', '.join(map(str, self.classes))}."
+            )
+        if self.output not in OUTPUTS:
+            raise unknown_name("bundle output", self.output, OUTPUTS)
+        if self.precision not in PRECISIONS:
+            raise unknown_name("bundle precision", self.precision, PRECISIONS)
+        if not (self.temperature > 0 and math.isfinite(self.temperature)):
+            raise UserError(
+                f"temperature must be positive, received {self.temperature}."
+            )
+
+    @property
+    def model(self) -> Path:
+        """The TFLite file."""
+        return self.folder / MODEL
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 that names this bundle: that of its `bundle.json`'s content."""
+        return files.digest_of(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of `bundle.json`."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "smoke": self.smoke,
+            "classes": list(self.classes),
+            "face": self.face.to_dict(),
+            "output": self.output,
+            "precision": self.precision,
+            "temperature": self.temperature,
+            "abstain": vars(self.abstain).copy(),
+            "metrics": self.metrics,
+            "versions": self.versions,
+            "commit": self.commit,
+            "data": self.data,
+            "sha256": self.sha256,
+        }
+
+
+def read(folder: Path) -> Bundle:
+    """Read a bundle and check it whole, before anything in it is loaded.
+
+    Raises:
+        UserError: it is not a bundle, of another schema version or class order, or a
+            file is missing or changed.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise UserError(
+            f"{folder} is not a bundle: it holds no {MANIFEST}. "
+            "Make one with `fer-tf run` or `fer-tf export`, then give its folder."
+        )
+    content = files.read_json(folder / MANIFEST)
+    try:
+        _check_version(content)
+        bundle = _from_dict(folder, content)
+        _check_files(bundle)
+    except UserError as error:
+        raise UserError(f"the bundle {folder}: {error}") from None
+    return bundle
+
+
+def _check_version(content: Any) -> None:
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise UserError(
+            f"{MANIFEST} has schema version {version!r}, this fer-tf reads "
+            f"{SCHEMA_VERSION}. Export it again, or install the fer-tf that made it."
+        )
+
+
+def _from_dict(folder: Path, content: Mapping[str, Any]) -> Bundle:
+    values = {key: item for key, item in content.items() if key != "schema_version"}
+    try:
+        values["classes"] = tuple(values["classes"])
+        values["face"] = FaceSpec.from_dict(values["face"])
+        values["abstain"] = Abstain(**values["abstain"])
+        return Bundle(folder=folder, **values)
+    except KeyError as error:
+        raise UserError(f"{MANIFEST} lacks {error}. Export it again.") from None
+    except (TypeError, AttributeError) as error:
+        raise UserError(f"{MANIFEST} is malformed: {error}. Export it again.") from None
+
+
+def _check_files(bundle: Bundle) -> None:
+    for name in FILES:
+        path = bundle.folder / name
+        if not path.is_file():
+            raise UserError(f"{name} is missing. Export it again.")
+        expected = bundle.sha256.get(name)
+        received = files.sha256_of(path)
+        if received != expected:
+            raise UserError(
+                f"{name} was changed or damaged: expected SHA-256 {expected}, received "
+                f"{received}. Copy it anew, or export it again."
+            )
+    listed = tuple((bundle.folder / LABELS).read_text(encoding="utf-8").split())
+    if listed != bundle.classes:
+        raise UserError(
+            f"{LABELS} lists {', '.join(listed)}, {MANIFEST} says "
+            f"{', '.join(bundle.classes)}. Export it again."
+        )

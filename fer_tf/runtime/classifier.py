@@ -1,0 +1,88 @@
+"""Crops of faces to calibrated probabilities."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fer_tf.errors import UserError
+from fer_tf.labels import NUM_CLASSES
+from fer_tf.preprocess import prepare
+from fer_tf.runtime import interpreter
+from fer_tf.runtime.bundle import Bundle
+
+INPUT = "crops"
+
+
+class Classifier:
+    """A bundle's model, ready to run.
+
+    Example:
+        >>> classifier = Classifier(bundle.read(folder))  # doctest: +SKIP
+        >>> classifier([face_rgb, other_face_rgb]).shape  # doctest: +SKIP
+        (2, 7)
+    """
+
+    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+        self.bundle = bundle
+        self._run = _signature(interpreter.load(bundle.model, threads), bundle)
+
+    def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        """Return calibrated probabilities float32 [n, 7] of `n` faces, in one call.
+
+        Args:
+            crops: framed faces of any size, each as `preprocess.prepare` takes it.
+        """
+        size = self.bundle.face.size
+        inputs = np.empty((len(crops), size, size, 3), np.uint8)
+        for row, crop in zip(inputs, crops, strict=True):
+            row[:] = prepare(crop, self.bundle.face)
+        return self.classify(inputs)
+
+    def classify(self, inputs: np.ndarray) -> np.ndarray:
+        """Return calibrated probabilities float32 [n, 7] of prepared faces.
+
+        Args:
+            inputs: uint8 [n, size, size, 3], as `preprocess.prepare` makes them.
+        """
+        size = self.bundle.face.size
+        if inputs.dtype != np.uint8 or inputs.shape[1:] != (size, size, 3):
+            raise ValueError(
+                f"`inputs` must be uint8 [n, {size}, {size}, 3], received "
+                f"{inputs.dtype} {list(inputs.shape)}."
+            )
+        if not len(inputs):
+            return np.empty((0, NUM_CLASSES), np.float32)
+        answer = self._run(**{INPUT: inputs})[self.bundle.output]
+        if self.bundle.output == "logits":
+            return softmax(answer.astype(np.float32), self.bundle.temperature)
+        return answer.astype(np.float32)
+
+
+def _signature(loaded: Any, bundle: Bundle) -> Any:
+    """Return the model's one signature: a callable of named arrays to named arrays.
+
+    It resizes the input tensor only when the batch's size changes.
+    """
+    expected = {"inputs": [INPUT], "outputs": [bundle.output]}
+    received = loaded.get_signature_list()
+    if list(received.values()) != [expected]:
+        raise UserError(
+            f"{bundle.model} must have one signature {expected}, received {received}. "
+            "Export it again."
+        )
+    size = bundle.face.size
+    shape = loaded.get_input_details()[0]["shape_signature"].tolist()
+    if shape != [-1, size, size, 3]:
+        raise UserError(
+            f"{bundle.model} must take [any, {size}, {size}, 3], as the bundle's face "
+            f"says; it takes {shape}. Export it again."
+        )
+    return loaded.get_signature_runner()
+
+
+def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Return softmax(logits / temperature) over the last axis, in `logits`' dtype."""
+    scaled = logits / logits.dtype.type(temperature)
+    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)

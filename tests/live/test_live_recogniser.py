@@ -1,0 +1,181 @@
+"""Frame to faces: framing, colours, one call for all; and the loop around it."""
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_tf import preprocess
+from fer_tf.errors import UserError
+from fer_tf.live import loop
+from fer_tf.live import overlay
+from fer_tf.live import recogniser
+from fer_tf.live.camera import Frame
+from fer_tf.live.detection import Detection
+from fer_tf.live.recogniser import Recogniser
+from fer_tf.live.tracker import iou
+from fer_tf.live.view import View
+
+
+def found(box, score=0.9):
+    return Detection(np.array(box, float), np.zeros((5, 2)), score)
+
+
+def views_of(stage):
+    return [stage.reader(frame) for frame in stage.scripted]
+
+
+def test_faces_are_framed_as_training_pictures_are(classifier, bundle):
+    frame = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    box = [-5.0, 30.0, 44.0, 52.0]
+    Recogniser(lambda frame: [found(box)], classifier)(frame)
+    square = preprocess.square_around(box, bundle.face.framing)
+    expected = preprocess.cut(frame, square)[..., ::-1]
+    np.testing.assert_array_equal(classifier.calls[0][0], expected)
+
+
+def test_every_face_of_a_frame_goes_in_one_call(classifier):
+    frame = np.zeros((120, 160, 3), np.uint8)
+    boxes = [found([0, 0, 30, 30]), found([50, 50, 40, 40]), found([90, 9, 20, 20])]
+    faces = Recogniser(lambda frame: boxes, classifier)(frame)
+    assert [len(crops) for crops in classifier.calls] == [3]
+    assert len(faces) == 3
+
+
+def test_red_is_red(classifier):
+    frame = np.zeros((60, 60, 3), np.uint8)
+    frame[..., 2] = 250
+    (face,) = Recogniser(lambda frame: [found([10, 10, 30, 30])], classifier)(frame)
+    assert face.label == "Angry"
+    assert face.confidence == pytest.approx(0.82 / 0.94, rel=1e-5)
+    assert not face.abstained
+
+
+def test_a_confidence_below_the_threshold_abstains(classifier):
+    frame = np.full((60, 60, 3), 250, np.uint8)
+    (face,) = Recogniser(lambda frame: [found([10, 10, 30, 30])], classifier)(frame)
+    assert face.confidence < classifier.bundle.abstain.threshold
+    assert face.abstained
+
+
+def test_a_cropped_face_is_taken_whole(classifier):
+    frame = np.random.default_rng(0).integers(0, 256, (30, 50, 3), dtype=np.uint8)
+    whole = Recogniser(lambda frame: [found([0, 0, 50, 30])], classifier, cropped=True)
+    whole(frame)
+    np.testing.assert_array_equal(classifier.calls[0][0], frame[..., ::-1])
+
+
+def test_without_a_bundle_the_way_to_one_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(recogniser.resources, "files", lambda package: tmp_path)
+    with pytest.raises(UserError, match="fer-tf run.*--bundle"):
+        recogniser.load()
+
+
+def test_the_shipped_bundle_is_the_default(monkeypatch, tmp_path, tiny_bundle):
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "student").symlink_to(tiny_bundle)
+    monkeypatch.setattr(recogniser.resources, "files", lambda package: tmp_path)
+    loaded = recogniser.load(detector=lambda frame: [found([4, 4, 20, 20])])
+    (face,) = loaded(np.full((40, 40, 3), 128, np.uint8))
+    assert loaded.bundle.name == "tiny"
+    assert face.probabilities.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_loop_follows_each_face_and_says_what_it_shows(stage):
+    views = views_of(stage)
+    assert [len(view.faces) for view in views].count(2) == 49
+    assert views[12].faces == ()
+    for view in views:
+        for face in view.faces:
+            assert face.label == face.true_label
+    assert {face.face_id for view in views for face in view.faces} == {1, 2}
+
+
+def test_the_model_never_sees_what_was_drawn(stage, film, classifier):
+    before = [frame.pixels_bgr.copy() for frame in film]
+    shown = []
+    loop.run(
+        stage.scripted,
+        stage.reader,
+        screens=[lambda drawn, time_ms: shown.append(drawn) or True],
+    )
+    assert len(shown) == 50
+    for frame, original, drawn in zip(film, before, shown, strict=True):
+        np.testing.assert_array_equal(frame.pixels_bgr, original)
+        assert (drawn != original).any()
+    colours = {tuple(crop[0, 0]) for crops in classifier.calls for crop in crops}
+    assert colours == {(250, 0, 0), (0, 250, 0), (0, 0, 250)}
+
+
+def test_stages_are_timed_by_the_clock_that_was_given(stage):
+    ticks = iter([0.0, 0.010, 0.013, 0.014])
+    reader = loop.Reader(stage.recogniser, stage.live, clock=lambda: next(ticks))
+    view = reader(next(iter(stage.scripted)))
+    assert view.stages_ms == pytest.approx({"detect": 10, "classify": 3, "total": 14})
+
+
+def test_frames_that_nobody_saw_are_counted(classifier):
+    reader = loop.Reader(
+        Recogniser(lambda frame: [], classifier), loop.LiveConfig()
+    )
+    pixels = np.zeros((20, 20, 3), np.uint8)
+    dropped = [reader(Frame(i, 40.0 * i, pixels)).dropped for i in (0, 1, 4, 5, 9)]
+    assert dropped == [0, 0, 2, 2, 5]
+
+
+def test_a_screen_can_end_the_loop(stage):
+    seen = []
+    loop.run(
+        stage.scripted, stage.reader, [seen.append], [lambda drawn, time_ms: False]
+    )
+    assert len(seen) == 1
+
+
+def test_smoothing_does_not_outlive_a_face(classifier, film):
+    """Fault 9: the face that comes back is not what the one that left had been."""
+    live = loop.LiveConfig(smoothing_ms=1e9, hold_ms=1e9, forget_ms=500)
+    boxes = [found([20, 40, 40, 40])]
+    reader = loop.Reader(Recogniser(lambda frame: boxes, classifier), live)
+    angry, happy = film[0].pixels_bgr, film[-1].pixels_bgr.copy()
+    happy[40:80, 20:60] = (0, 250, 0)
+    assert reader(Frame(0, 0, angry)).faces[0].label == "Angry"
+    assert reader(Frame(1, 400, happy)).faces[0].label == "Angry"
+    (late,) = reader(Frame(2, 1000, happy)).faces
+    assert (late.label, late.face_id) == ("Happy", 2)
+
+
+def test_the_state_of_a_face_is_dropped_with_its_track(classifier, monkeypatch):
+    kept = []
+    monkeypatch.setattr(loop.Smoother, "keep_only", lambda self, ids: kept.append(ids))
+    boxes = [found([20, 40, 40, 40])]
+    reader = loop.Reader(
+        Recogniser(lambda frame: boxes, classifier), loop.LiveConfig(forget_ms=500)
+    )
+    pixels = np.zeros((120, 160, 3), np.uint8)
+    reader(Frame(0, 0, pixels))
+    boxes.clear()
+    reader(Frame(1, 400, pixels))
+    reader(Frame(2, 501, pixels))
+    assert kept == [{1}, {1}, set()]
+
+
+@pytest.mark.parametrize("size", [(640, 480), (596, 336), (1920, 1080), (160, 120)])
+def test_the_overlay_draws_on_a_copy_of_any_size(stage, size):
+    view = views_of(stage)[0]
+    pixels = cv2.resize(view.frame.pixels_bgr, size)
+    before = pixels.copy()
+    scaled = View(**vars(view) | {"frame": Frame(0, 0.0, pixels)})
+    drawn = overlay.draw(scaled)
+    np.testing.assert_array_equal(pixels, before)
+    assert drawn.shape == pixels.shape and drawn.dtype == np.uint8
+    assert (drawn != pixels).any()
+
+
+def test_bars_hide_no_face_where_there_is_room():
+    canvas = overlay.Canvas(np.zeros((480, 640, 3), np.uint8))
+    boxes = [np.array([60.0, 60, 140, 140]), np.array([400.0, 60, 140, 140])]
+    taken = list(boxes)
+    for box in boxes:
+        taken.append(canvas.place_panel(box, taken))
+    for first in range(4):
+        for second in range(first):
+            assert iou(taken[first], taken[second]) == 0

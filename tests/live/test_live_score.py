@@ -1,0 +1,165 @@
+"""A session scored by hand."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from fer_tf.errors import UserError
+from fer_tf.labels import CLASSES
+from fer_tf.live import labelled
+from fer_tf.live import play
+from fer_tf.live import score
+from fer_tf.live import session
+
+
+def write(folder, rows):
+    """Write `frames.csv`: rows (time_ms, face_id, raw, shown, unsure, true_label)."""
+    folder.mkdir(exist_ok=True)
+    with open(folder / "frames.csv", "w", newline="") as file:
+        lines = csv.DictWriter(file, session.COLUMNS)
+        lines.writeheader()
+        for index, (time_ms, face_id, raw, shown, unsure, truth) in enumerate(rows):
+            line = {"frame": index, "time_ms": time_ms}
+            if face_id:
+                onehot = np.eye(7)[CLASSES.index(raw.capitalize())]
+                line |= {"face_id": face_id, "w": 10 * face_id, "h": 10}
+                line |= session.class_columns(onehot, "raw_")
+                line |= {"label": shown, "unsure": unsure, "true_label": truth}
+            lines.writerow(line)
+
+
+@pytest.fixture
+def labels(tmp_path):
+    """One second of surprise in two parts that touch, then one of sadness."""
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        "start_ms,end_ms,label\n0,500,surprise\n500,1000,surprise\n1000,2000,sad\n"
+    )
+    return path
+
+
+def test_a_session_scored_by_hand(tmp_path, labels):
+    # By the protocol 600..750 ms count for surprise and 1600..1750 ms for sad.
+    times = [0, 599, 600, 700, 750, 751, 1000, 1599, 1600, 1650, 1700, 1750, 1751]
+    rows = [
+        (time_ms, 1, "surprise" if time_ms < 1700 else "sad", "surprise", 0, "")
+        for time_ms in times
+    ]
+    rows[times.index(700)] = (700, 0, "", "", 0, "")
+    rows[times.index(750)] = (750, 1, "surprise", "surprise", 1, "")
+    rows[times.index(1750)] = (1750, 1, "sad", "sad", 0, "")
+    write(tmp_path / "s", rows)
+    figures = score.score(tmp_path / "s", labels)
+    # Counted: 600, (700 without a face), 750, 1600, 1650, 1700, 1750.
+    assert figures["frames"] == 13
+    assert figures["faces_scored"] == 6
+    assert figures["coverage"] == pytest.approx(6 / 7)
+    # Raw: right at 600, 750, 1700, 1750. Shown: right at 600, 750, 1750.
+    assert figures["raw"]["accuracy"] == pytest.approx(4 / 6)
+    assert figures["smoothed"]["accuracy"] == pytest.approx(3 / 6)
+    # Raw: surprise TP 2 FP 2, sad TP 2 FN 2; each F1 = 2/3, five classes at 0.
+    assert figures["raw"]["macro_f1"] == pytest.approx(2 * (2 / 3) / 7)
+    assert figures["raw"]["per_class_f1"]["Sad"] == pytest.approx(2 / 3)
+    assert figures["raw"]["lowest_three_f1"] == 0
+    # "Unsure" at 750, which is right: 2 of 6 if wrong, 2 of 5 if left out.
+    assert figures["unsure"] == {
+        "share": pytest.approx(1 / 6),
+        "accuracy_if_wrong": pytest.approx(2 / 6),
+        "accuracy_if_left_out": pytest.approx(2 / 5),
+    }
+    # One raw flip in 1751 ms; the shown label flips at 1750 and back at 1751.
+    assert figures["raw"]["flips_per_minute"] == pytest.approx(60_000 / 1751)
+    assert figures["smoothed"]["flips_per_minute"] == pytest.approx(2 * 60_000 / 1751)
+
+
+def test_the_one_subject_is_the_largest_face(tmp_path, labels):
+    rows = []
+    for time_ms in (650, 700):
+        rows.append((time_ms, 1, "angry", "angry", 0, ""))
+        rows.append((time_ms, 2, "surprise", "surprise", 0, ""))
+    write(tmp_path / "s", rows)
+    figures = score.score(tmp_path / "s", labels)
+    assert figures["faces_scored"] == 2
+    assert figures["raw"]["accuracy"] == 1
+
+
+def test_another_identity_is_no_flip(tmp_path, labels):
+    write(
+        tmp_path / "s",
+        [
+            (600, 1, "surprise", "surprise", 0, ""),
+            (650, 1, "surprise", "surprise", 0, ""),
+            (700, 2, "sad", "sad", 0, ""),
+            (750, 2, "sad", "sad", 0, ""),
+        ],
+    )
+    assert score.score(tmp_path / "s", labels)["raw"]["flips_per_minute"] == 0
+
+
+def test_each_face_is_scored_against_its_own_true_label(stage, tmp_path):
+    play.play(
+        stage.scripted,
+        stage.recogniser,
+        stage.live,
+        name="film",
+        folder=tmp_path,
+        truth=stage.scripted.truth,
+    )
+    figures = score.score(tmp_path)
+    # Angry 0..1000: 600..750 is frames 15..18. Happy from 1000 and Sad from 0 on, to
+    # the end at 1960, which is no change: frames 40..49 and 15..49.
+    assert figures["faces_scored"] == 4 + 10 + 35
+    assert figures["coverage"] == 1
+    assert figures["raw"]["accuracy"] == figures["smoothed"]["accuracy"] == 1
+    assert figures["unsure"]["share"] == 0
+    # One flip in two faces' 1.96 s each.
+    assert figures["raw"]["flips_per_minute"] == pytest.approx(60 / (2 * 1.96))
+
+
+def test_a_face_is_missing_while_it_is_labelled_and_not_after_it_left(tmp_path):
+    rows = [(time_ms, 1, "sad", "sad", 0, "sad") for time_ms in (0, 600, 700, 800)]
+    rows[2] = (700, 0, "", "", 0, "")
+    rows += [(time_ms, 0, "", "", 0, "") for time_ms in (900, 1000)]
+    write(tmp_path / "s", rows)
+    figures = score.score(tmp_path / "s")
+    assert figures["faces_scored"] == 2
+    assert figures["coverage"] == pytest.approx(2 / 3)
+
+
+def test_a_session_without_labels_says_how_to_give_them(tmp_path):
+    write(tmp_path / "s", [(0, 1, "sad", "sad", 0, ""), (900, 1, "sad", "sad", 0, "")])
+    with pytest.raises(UserError, match="--labels"):
+        score.score(tmp_path / "s")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("start_ms,end_ms,label\n0,900,hapy\n", "Did you mean 'happy'"),
+        ("start_ms,end_ms,label\n0,nine,happy\n", "must have the columns"),
+        ("start,end,label\n0,900,happy\n", "must have the columns"),
+        ("start_ms,end_ms,label\n0,900\n", "must have the columns"),
+        ("start_ms,end_ms,label\n0,900,sad\n800,999,sad\n", "begins before"),
+    ],
+)
+def test_malformed_labels_are_named(tmp_path, text, message):
+    path = tmp_path / "labels.csv"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        labelled.read_intervals(path)
+
+
+def test_neighbours_that_agree_are_one(labels):
+    assert labelled.read_intervals(labels) == [
+        labelled.Interval(0, 1000, CLASSES.index("Surprise")),
+        labelled.Interval(1000, 2000, CLASSES.index("Sad")),
+    ]
+
+
+def test_a_file_that_is_no_sessions_is_named(tmp_path):
+    (tmp_path / "frames.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="is not a session's frames.csv"):
+        score.score(tmp_path)
+    with pytest.raises(UserError, match="^there is no"):
+        score.score(tmp_path / "missing")

@@ -1,0 +1,314 @@
+"""What a session leaves, and what a window and a film do on the way."""
+
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_tf import files
+from fer_tf.errors import OutsideError
+from fer_tf.errors import UserError
+from fer_tf.live import play
+from fer_tf.live import rehearsal
+from fer_tf.live import session
+from fer_tf.live import video
+from fer_tf.live import window
+from fer_tf.live.camera import Frame
+from fer_tf.live.rehearsal import ScriptedDetector
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "session"
+
+
+def play_into(folder, stage, source=None, **options):
+    return play.play(
+        source or stage.scripted,
+        stage.recogniser,
+        stage.live,
+        name="film",
+        folder=folder,
+        truth=stage.scripted.truth,
+        **options,
+    )
+
+
+def read_rows(folder):
+    with open(folder / "frames.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_columns_are_those_that_others_read(stage, folder):
+    play_into(folder, stage)
+    assert list(read_rows(folder)[0]) == (
+        "frame time_ms face_id x y w h detector_score raw_angry raw_disgust raw_fear "
+        "raw_happy raw_sad raw_surprise raw_neutral smoothed_angry smoothed_disgust "
+        "smoothed_fear smoothed_happy smoothed_sad smoothed_surprise smoothed_neutral "
+        "label confidence unsure true_label detect_ms classify_ms total_ms"
+    ).split()
+
+
+def test_there_is_a_row_per_face_and_frame(stage, folder):
+    play_into(folder, stage)
+    rows = read_rows(folder)
+    assert len(rows) == 2 * 49 + 1
+    first = rows[0]
+    assert [first[name] for name in "xywh"] == ["20.0", "40.0", "40.0", "40.0"]
+    assert (first["label"], first["true_label"], first["unsure"]) == (
+        "angry",
+        "angry",
+        "0",
+    )
+    raw = [float(first[f"raw_{name}"]) for name in ("angry", "happy", "sad")]
+    assert raw == pytest.approx([0.82 / 0.94, 0.02 / 0.94, 0.02 / 0.94], abs=1e-5)
+    assert float(rows[-1]["time_ms"]) == 40 * 49
+
+
+def test_a_frame_without_a_face_has_one_row_that_names_no_class(stage, folder):
+    play_into(folder, stage)
+    (row,) = [row for row in read_rows(folder) if not row["face_id"]]
+    assert (row["frame"], row["time_ms"]) == ("12", "480.0")
+    timed = ("frame", "time_ms", "detect_ms", "classify_ms", "total_ms")
+    assert all(row[name] == "" for name in row if name not in timed)
+
+
+def test_the_summary_says_what_was_seen(stage, folder):
+    counts = play_into(folder, stage)
+    summary = files.read_json(folder / "session.json")
+    assert summary["frames"] == counts["frames"] == 50
+    assert summary["frames_without_face"] == 1
+    assert summary["frames_dropped"] == 0
+    assert summary["faces"] == 98
+    assert summary["identities"] == 2
+    # Angry until 1 s, but for the one frame without a face; then Happy.
+    assert summary["labels"] == {"sad": 49, "happy": 25, "angry": 24}
+    assert set(summary["median_ms"]) == {"detect", "classify", "total"}
+    assert summary["bundle"]["digest"] == stage.recogniser.bundle.digest
+    assert summary["settings"]["forget_ms"] == 500
+    assert summary["source"] == "film"
+
+
+def test_the_annotated_film_has_every_frame_and_what_was_drawn(stage, folder, film):
+    play_into(folder, stage)
+    capture = cv2.VideoCapture(str(folder / "annotated.mp4"))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 50
+    assert capture.get(cv2.CAP_PROP_FPS) == 25
+    read, drawn = capture.read()
+    assert read and drawn.shape == (240, 320, 3)
+    # The foot line is dark where the film is grey.
+    assert drawn[-8:, -40:].mean() < 60 < film[0].pixels_bgr[-8:, -40:].mean()
+
+
+def test_a_finished_session_is_not_written_over(stage, folder):
+    session.check_free(folder)
+    play_into(folder, stage)
+    with pytest.raises(UserError, match="holds a session already"):
+        session.check_free(folder)
+
+
+class Faulty(ScriptedDetector):
+    """A source that fails after three frames."""
+
+    def __init__(self, film, error):
+        super().__init__(film)
+        self.error = error
+        self.closed = False
+
+    def __iter__(self):
+        for index, frame in enumerate(super().__iter__()):
+            if index == 3:
+                raise self.error
+            yield frame
+
+    def close(self):
+        self.closed = True
+
+
+def faulty_stage(stage, film, error):
+    stage.scripted = Faulty(film, error)
+    stage.recogniser.detect = stage.scripted
+    return stage
+
+
+def test_a_camera_that_is_unplugged_leaves_what_was_seen(stage, folder, film):
+    faulty_stage(stage, film, OutsideError("unplugged"))
+    with pytest.raises(OutsideError, match="unplugged"):
+        play_into(folder, stage)
+    assert files.read_json(folder / "session.json")["frames"] == 3
+    assert len(read_rows(folder)) == 6
+    assert (folder / "annotated.mp4").exists()
+    assert stage.scripted.closed
+
+
+def test_ctrl_c_ends_a_session_well(stage, folder, film):
+    faulty_stage(stage, film, KeyboardInterrupt())
+    assert play_into(folder, stage)["frames"] == 3
+    assert files.read_json(folder / "session.json")["frames"] == 3
+    assert stage.scripted.closed
+
+
+def test_a_fault_of_ours_keeps_its_stack_trace_and_writes_no_summary(
+    stage, folder, film
+):
+    faulty_stage(stage, film, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        play_into(folder, stage)
+    assert not (folder / "session.json").exists()
+
+
+class Live(ScriptedDetector):
+    """The film as a live camera that lost two frames of three."""
+
+    is_live = True
+
+    def __iter__(self):
+        for frame in super().__iter__():
+            if frame.index % 3 == 0:
+                yield frame
+
+
+def test_a_clean_film_of_a_camera_is_kept_only_when_asked_for(stage, folder, film):
+    stage.scripted = Live(film)
+    stage.recogniser.detect = stage.scripted
+    counts = play_into(folder, stage)
+    assert counts["frames"] == 17
+    assert counts["frames_dropped"] == 32
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "frames.csv",
+        "session.json",
+    ]
+
+
+def test_a_recorded_film_lasts_as_long_as_what_it_shows(stage, folder, film):
+    stage.scripted = Live(film)
+    stage.recogniser.detect = stage.scripted
+    play_into(folder, stage, record=True)
+    capture = cv2.VideoCapture(str(folder / "recorded.mp4"))
+    # The last frame seen is number 48, at 1.92 s: 49 frames at 25 a second.
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 49
+    read, clean = capture.read()
+    assert clean[-8:, -40:].mean() == pytest.approx(90, abs=3)
+
+
+def test_frames_of_another_size_are_fitted_whole():
+    frame = np.full((50, 200, 3), 255, np.uint8)
+    fitted = video.fit(frame, (100, 100))
+    assert fitted.shape == (100, 100, 3)
+    # 200 x 50 becomes 100 x 25, in the middle of black.
+    assert fitted.any(axis=(1, 2)).sum() == pytest.approx(25, abs=1)
+    assert fitted[50].all()
+
+
+def test_without_a_frame_there_is_no_film(tmp_path):
+    with video.writing(tmp_path / "film.mp4", 25.0):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_film_that_does_not_open_again_is_not_kept(tmp_path, monkeypatch):
+    def lose_the_end(writer):
+        writer._writer.release()
+        writer._path.write_bytes(writer._path.read_bytes()[:64])
+
+    monkeypatch.setattr(video.FilmWriter, "close", lose_the_end)
+    with pytest.raises(OutsideError, match="does not open"):
+        with video.writing(tmp_path / "film.mp4", 25.0) as writer:
+            writer(np.zeros((32, 32, 3), np.uint8), 0.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_hold_a_film_is_named(tmp_path):
+    frame = np.zeros((32, 32, 3), np.uint8)
+    writer = video.FilmWriter(tmp_path / "missing" / "film.mp4", 25.0)
+    with pytest.raises(OutsideError, match="cannot be written as a film"):
+        writer(frame, 0.0)
+
+
+def test_the_scripted_detector_knows_only_the_frame_it_is_given(film):
+    scripted = ScriptedDetector(film)
+    frames = iter(scripted)
+    first = next(frames)
+    boxes = [found.box_xywh_px.tolist() for found in scripted(first.pixels_bgr)]
+    assert boxes == [[20, 40, 40, 40], [180, 60, 50, 50]]
+    next(frames)
+    with pytest.raises(ValueError, match="last frame"):
+        scripted(first.pixels_bgr)
+
+
+def test_a_rehearsal_writes_the_session_of_its_film(
+    tiny_bundle, folder, film, stage
+):
+    counts = rehearsal.rehearse(folder, tiny_bundle, stage.live, film=film)
+    assert counts["faces"] == 98
+    assert {row["true_label"] for row in read_rows(folder)} == {
+        "",
+        "angry",
+        "happy",
+        "sad",
+    }
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "annotated.mp4",
+        "frames.csv",
+        "session.json",
+    ]
+    json.loads((folder / "session.json").read_text())
+
+
+@pytest.fixture
+def keys(monkeypatch):
+    """Stand in for HighGUI: the keys that will be pressed, and the waits asked for."""
+    pressed, waits = [], []
+
+    def wait_key(wait_ms):
+        waits.append(wait_ms)
+        return pressed.pop(0) if pressed else -1
+
+    monkeypatch.setenv("DISPLAY", ":0")
+    for name in ("namedWindow", "imshow", "destroyAllWindows"):
+        monkeypatch.setattr(window.cv2, name, lambda *arguments: None)
+    monkeypatch.setattr(window.cv2, "getWindowProperty", lambda *arguments: 1.0)
+    monkeypatch.setattr(window.cv2, "waitKey", wait_key)
+    return pressed, waits
+
+
+FRAME = Frame(0, 0.0, np.zeros((4, 4, 3), np.uint8))
+
+
+@pytest.mark.parametrize("key", ["q", "Q", "\x1b"])
+def test_q_and_escape_quit(keys, key):
+    keys[0].append(ord(key))
+    assert window.Window(in_pace=False)(FRAME.pixels_bgr, 0.0) is False
+
+
+def test_space_pauses_until_space(keys):
+    ticks = iter([0.0, 1.0, 61.0, 61.04])
+    shown = window.Window(in_pace=True, clock=lambda: next(ticks))
+    keys[0].extend([ord(" "), -1, ord("x"), ord(" ")])
+    assert shown(FRAME.pixels_bgr, 0.0) is True
+    assert keys[0] == []
+    # A minute of pause does not make the next frame late: it is due at 1.1 s less the
+    # 1.04 s that the film has run.
+    shown(FRAME.pixels_bgr, 1100.0)
+    assert keys[1][-1] == 60
+
+
+def test_q_quits_a_pause(keys):
+    keys[0].extend([ord(" "), ord("q")])
+    assert window.Window(in_pace=False)(FRAME.pixels_bgr, 0.0) is False
+
+
+def test_a_closed_window_ends_the_loop(keys, monkeypatch):
+    shown = window.Window(in_pace=False)
+    monkeypatch.setattr(window.cv2, "getWindowProperty", lambda *arguments: 0.0)
+    assert shown(FRAME.pixels_bgr, 0.0) is False
+
+
+def test_without_a_display_headless_is_named(monkeypatch):
+    monkeypatch.setattr(window.sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(OutsideError, match="--headless"):
+        window.Window(in_pace=False)

@@ -1,0 +1,197 @@
+"""YuNet's decoding, and where its file comes from; no network is ever used."""
+
+import hashlib
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_tf.errors import OutsideError
+from fer_tf.errors import UserError
+from fer_tf.live import yunet
+from fer_tf.live import yunet_model
+
+CONTENT = b"an ONNX file, as far as these tests go"
+
+
+@pytest.fixture(autouse=True)
+def published(monkeypatch):
+    """Let `CONTENT` be what the publisher publishes."""
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    monkeypatch.setattr(yunet_model, "SHA256", digest)
+    monkeypatch.setattr(yunet_model.sys, "platform", "linux")
+
+
+@pytest.fixture
+def home(tmp_path):
+    """An environment whose cache is empty."""
+    return {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+class Publisher:
+    """Stands for the publisher: answers with `content`, or raises it."""
+
+    def __init__(self, content=CONTENT):
+        self.content = content
+        self.urls = []
+
+    def __call__(self, url):
+        self.urls.append(url)
+        if isinstance(self.content, Exception):
+            raise self.content
+        return self.content
+
+
+def test_the_model_is_fetched_once_and_then_found_in_the_cache(home, tmp_path):
+    publisher = Publisher()
+    first = yunet_model.find(environment=home, fetch=publisher)
+    second = yunet_model.find(environment=home, fetch=publisher)
+    assert first == second == tmp_path / "cache" / "fer-tf" / yunet_model.FILE_NAME
+    assert first.read_bytes() == CONTENT
+    assert publisher.urls == [yunet_model.URL]
+    assert yunet_model.COMMIT in yunet_model.URL
+
+
+def test_a_path_comes_before_the_variable_and_the_variable_before_the_cache(
+    home, tmp_path
+):
+    publisher = Publisher()
+    paths = [tmp_path / "given.onnx", tmp_path / "named.onnx"]
+    for path in paths:
+        path.write_bytes(CONTENT)
+    environment = home | {yunet_model.VARIABLE: str(paths[1])}
+    find = yunet_model.find
+    assert find(paths[0], environment=environment, fetch=publisher) == paths[0]
+    assert find(environment=environment, fetch=publisher) == paths[1]
+    assert publisher.urls == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (OSError("no route to host"), "cannot be fetched: no route to host"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
+        (b"\0" * (yunet_model.MAX_BYTES + 1), "is larger than 1,000,000 bytes"),
+        (b"<html>Sign in</html>", "has SHA-256"),
+    ],
+)
+def test_a_failed_fetch_says_which_file_goes_where(home, tmp_path, content, message):
+    with pytest.raises(OutsideError, match=message) as raised:
+        yunet_model.find(environment=home, fetch=Publisher(content))
+    says = str(raised.value)
+    place = tmp_path / "cache" / "fer-tf" / yunet_model.FILE_NAME
+    for needed in (yunet_model.URL, yunet_model.SHA256, str(place)):
+        assert needed in says
+    assert "--detector-model" in says and "FER_TF_DETECTOR" in says
+    assert not place.exists()
+
+
+def test_every_origin_is_checked(home, tmp_path):
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(CONTENT + b"!")
+    with pytest.raises(UserError, match="has SHA-256"):
+        yunet_model.find(damaged, environment=home)
+    cached = yunet_model.find(environment=home, fetch=Publisher())
+    cached.write_bytes(CONTENT[:-1])
+    with pytest.raises(UserError, match="has SHA-256"):
+        yunet_model.find(environment=home, fetch=Publisher())
+
+
+def test_a_missing_file_is_not_fetched_behind_the_users_back(home, tmp_path):
+    publisher = Publisher()
+    with pytest.raises(UserError, match="there is no detector model"):
+        yunet_model.find(tmp_path / "typo.onnx", environment=home, fetch=publisher)
+    assert publisher.urls == []
+
+
+def test_one_anchor_decoded_by_hand():
+    # Stride 16, three columns; the anchor is cell 5: column 2, row 1.
+    outputs = {
+        "cls_16": np.zeros((1, 6, 1), np.float32),
+        "obj_16": np.zeros((1, 6, 1), np.float32),
+        "bbox_16": np.zeros((1, 6, 4), np.float32),
+        "kps_16": np.zeros((1, 6, 10), np.float32),
+    }
+    outputs["cls_16"][0, 5] = 0.81
+    outputs["obj_16"][0, 5] = 1.5
+    outputs["bbox_16"][0, 5] = [0.5, 0.25, np.log(2), np.log(4)]
+    outputs["kps_16"][0, 5] = np.arange(10) / 10
+    (row,) = yunet.decode(outputs, stride=16, columns=3, least_score=0.65)
+    # Centre (2.5, 1.25) * 16 = (40, 20), sides 32 and 64; obj is clipped to 1.
+    np.testing.assert_allclose(row[:4], [40 - 16, 20 - 32, 32, 64], rtol=1e-6)
+    landmarks = 16 * (np.array([2, 1] * 5) + np.arange(10) / 10)
+    np.testing.assert_allclose(row[4:14], landmarks, rtol=1e-6)
+    assert row[14] == pytest.approx(0.9)
+
+
+def test_of_overlapping_faces_the_best_is_kept():
+    rows = np.zeros((3, 15), np.float32)
+    rows[:, :4] = [[0, 0, 100, 100], [10, 0, 100, 100], [200, 0, 100, 100]]
+    rows[:, 14] = [0.7, 0.9, 0.8]
+    kept = yunet.suppress(rows, 0.65)
+    assert sorted(kept[:, 0].tolist()) == [10, 200]
+    assert yunet.suppress(rows[:0], 0.65).shape == (0, 15)
+
+
+def test_only_the_longer_side_is_bounded():
+    frame = np.zeros((300, 1000, 3), np.uint8)
+    small, scale = yunet.shrink(frame, 640)
+    assert small.shape == (192, 640, 3)
+    np.testing.assert_allclose(scale, [0.64, 0.64])
+    same, scale = yunet.shrink(frame, 1000)
+    assert same is frame
+    assert scale.tolist() == [1, 1]
+
+
+@pytest.fixture(scope="module")
+def model(shared):
+    path = shared / "models" / yunet_model.FILE_NAME
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    return path
+
+
+def photograph(shared, name="obama_and_biden.jpg"):
+    path = shared / "media" / name
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    return cv2.imread(str(path))
+
+
+def sorted_boxes(detections):
+    boxes = np.array([found.box_xywh_px for found in detections]).reshape(-1, 4)
+    return boxes[np.argsort(boxes[:, 0])]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("size", [(640, 480), (596, 336), (1000, 714), (333, 457)])
+def test_onnxruntime_and_opencv_find_the_same_boxes(shared, model, size):
+    pytest.importorskip("onnxruntime")
+    frame = cv2.resize(photograph(shared), size)
+    onnx = yunet.OnnxYuNet(model, side_px=640, score=0.65, threads=1)(frame)
+    opencv = yunet.OpenCvYuNet(model, side_px=640, score=0.65)(frame)
+    assert len(onnx) >= 2
+    np.testing.assert_allclose(sorted_boxes(onnx), sorted_boxes(opencv), atol=1)
+    for ours, theirs in zip(
+        sorted(onnx, key=lambda found: found.box_xywh_px[0]),
+        sorted(opencv, key=lambda found: found.box_xywh_px[0]),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours.landmarks_px, theirs.landmarks_px, atol=1)
+        assert ours.score == pytest.approx(theirs.score, abs=0.01)
+
+
+@pytest.mark.shared
+def test_boxes_are_in_the_frames_own_pixels(shared, model):
+    frame = photograph(shared)
+    large = sorted_boxes(yunet.load(model, side_px=640)(frame))
+    halved = cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    half = sorted_boxes(yunet.load(model, side_px=640)(halved))
+    np.testing.assert_allclose(large[:2] / 2, half[:2], rtol=0.05, atol=3)
+
+
+@pytest.mark.shared
+def test_no_face_is_found_where_there_is_none(model):
+    blank = np.full((240, 320, 3), 127, np.uint8)
+    assert yunet.load(model)(blank) == []
+    assert yunet.OpenCvYuNet(model, side_px=640, score=0.65)(blank) == []

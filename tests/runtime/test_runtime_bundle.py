@@ -1,0 +1,98 @@
+"""A bundle that is not what it says is refused before anything is loaded."""
+
+import json
+import shutil
+
+import pytest
+
+from fer_tf import files
+from fer_tf.errors import UserError
+from fer_tf.runtime import bundle as schema
+
+
+@pytest.fixture
+def folder(tiny_bundle, tmp_path):
+    """A copy of the bundle that a test may damage."""
+    return shutil.copytree(tiny_bundle, tmp_path / "bundle")
+
+
+def change(folder, **changes):
+    """Write `bundle.json` anew with `changes`; None removes a key."""
+    content = files.read_json(folder / "bundle.json") | changes
+    content = {key: value for key, value in content.items() if value is not None}
+    (folder / "bundle.json").write_text(json.dumps(content))
+
+
+def test_every_field_is_read(folder):
+    bundle = schema.read(folder)
+    assert bundle.name == "tiny"
+    assert bundle.smoke is True
+    assert bundle.face.size == 32
+    assert bundle.temperature == 1.5
+    assert bundle.abstain == schema.Abstain(0.3, 0.9, "validation")
+    assert bundle.data == {"manifest.csv": "0" * 64}
+    assert set(bundle.sha256) == set(schema.FILES)
+    assert bundle.versions["numpy"]
+
+
+def test_the_digest_names_the_content_and_not_the_place(folder, tiny_bundle):
+    assert schema.read(folder).digest == schema.read(tiny_bundle).digest
+    change(folder, name="other")
+    assert schema.read(folder).digest != schema.read(tiny_bundle).digest
+
+
+def test_one_flipped_bit_of_the_model_is_refused(folder):
+    data = bytearray((folder / "model.tflite").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "model.tflite").write_bytes(data)
+    with pytest.raises(UserError, match="model.tflite was changed or damaged"):
+        schema.read(folder)
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "labels.txt", "MODEL_CARD.md"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(UserError, match=f"{name} is missing"):
+        schema.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema_version": 2}, "schema version 2, this fer-tf reads 1"),
+        ({"schema_version": None}, "schema version None"),
+        ({"classes": ["Happy", "Sad"]}, "in this order, received Happy, Sad"),
+        ({"output": "probs"}, "Did you mean 'probabilities'"),
+        ({"precision": "float61"}, "Did you mean 'float16'"),
+        ({"temperature": 0}, "temperature must be positive, received 0"),
+        ({"temperature": None}, "malformed: .*temperature"),
+        ({"face": None}, "lacks 'face'"),
+        ({"face": {"size": 32}}, "lacks 'framing'"),
+        ({"abstain": {"threshold": 2}}, "malformed"),
+        (
+            {"abstain": {"threshold": 2, "wanted_accuracy": 1, "fitted_on": "val"}},
+            "abstain.threshold must be in 0..1, received 2",
+        ),
+        ({"surprise": 1}, "malformed: .*surprise"),
+        ({"sha256": {}}, "expected SHA-256 None"),
+    ],
+)
+def test_a_wrong_bundle_json_says_what_is_wrong(folder, changes, message):
+    change(folder, **changes)
+    with pytest.raises(UserError, match=message):
+        schema.read(folder)
+
+
+def test_classes_in_another_order_are_refused_in_labels_too(folder):
+    swapped = "Disgust\nAngry\nFear\nHappy\nSad\nSurprise\nNeutral\n"
+    (folder / "labels.txt").write_text(swapped)
+    digest = files.sha256_of(folder / "labels.txt")
+    hashes = files.read_json(folder / "bundle.json")["sha256"]
+    change(folder, sha256=hashes | {"labels.txt": digest})
+    with pytest.raises(UserError, match="labels.txt lists Disgust, Angry"):
+        schema.read(folder)
+
+
+def test_a_folder_that_is_no_bundle_says_how_to_make_one(tmp_path):
+    with pytest.raises(UserError, match="fer-tf run"):
+        schema.read(tmp_path)

@@ -1,0 +1,141 @@
+"""Crops to probabilities, and the interpreter that is picked."""
+
+import dataclasses
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from fer_tf import preprocess
+from fer_tf.errors import UserError
+from fer_tf.runtime import bundle as schema
+from fer_tf.runtime import interpreter
+from fer_tf.runtime import latency
+from fer_tf.runtime.classifier import Classifier
+from fer_tf.runtime.classifier import softmax
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle):
+    """The small bundle."""
+    return schema.read(tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def classifier(bundle):
+    """Its classifier."""
+    return Classifier(bundle)
+
+
+def test_crops_of_any_size_go_through_the_one_preprocessing(classifier, bundle):
+    noise = np.random.default_rng(0)
+    crops = [
+        noise.integers(0, 256, (side, side, 3), dtype=np.uint8)
+        for side in (20, 32, 33, 150)
+    ]
+    prepared = np.stack([preprocess.prepare(crop, bundle.face) for crop in crops])
+    np.testing.assert_array_equal(classifier(crops), classifier.classify(prepared))
+
+
+def test_a_batch_answers_what_its_rows_answer_alone(classifier, pictures):
+    together = classifier.classify(pictures)
+    alone = [classifier.classify(picture[None])[0] for picture in pictures]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_answers_are_probabilities_that_depend_on_the_picture(classifier, pictures):
+    answers = classifier.classify(pictures)
+    assert answers.dtype == np.float32
+    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-6)
+    assert np.unique(answers[:, 0]).size == len(pictures)
+
+
+def test_no_face_is_no_answer(classifier):
+    assert classifier([]).shape == (0, 7)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [np.zeros((1, 32, 32, 3), np.float32), np.zeros((1, 31, 32, 3), np.uint8)],
+)
+def test_unprepared_inputs_are_refused(classifier, inputs):
+    with pytest.raises(ValueError, match=r"must be uint8 \[n, 32, 32, 3\], received"):
+        classifier.classify(inputs)
+
+
+def test_a_bundle_whose_face_is_not_its_models_is_refused(bundle):
+    wrong = dataclasses.replace(bundle, face=preprocess.FaceSpec(size=48))
+    with pytest.raises(UserError, match=r"it takes \[-1, 32, 32, 3\]"):
+        Classifier(wrong)
+
+
+def test_logits_are_divided_by_the_temperature_here(bundle, monkeypatch):
+    logits = np.array([[0.0, 2.0, 0, 0, 0, 0, 0]], np.float32)
+    monkeypatch.setattr(
+        "fer_tf.runtime.classifier._signature",
+        lambda loaded, bundle: lambda crops: {"logits": logits},
+    )
+    as_logits = dataclasses.replace(bundle, output="logits", temperature=2.0)
+    answer = Classifier(as_logits).classify(np.zeros((1, 32, 32, 3), np.uint8))
+    # exp(2 / 2) against six times exp(0).
+    expected = np.array([1, np.e, 1, 1, 1, 1, 1]) / (6 + np.e)
+    np.testing.assert_allclose(answer[0], expected, rtol=1e-6)
+    assert answer.dtype == np.float32
+
+
+def test_softmax_neither_overflows_nor_moves_with_a_constant():
+    logits = np.array([[1000.0, 1001.0]], np.float32)
+    np.testing.assert_allclose(
+        softmax(logits, 1.0), softmax(logits - np.float32(1000), 1.0)
+    )
+
+
+def test_without_an_interpreter_the_cure_is_named(tiny_bundle, monkeypatch):
+    for package in interpreter.PACKAGES:
+        monkeypatch.setitem(sys.modules, f"{package}.interpreter", None)
+    with pytest.raises(UserError, match="pip install ai-edge-litert"):
+        interpreter.load(tiny_bundle / "model.tflite")
+
+
+def test_the_second_package_serves_when_the_first_is_absent(tiny_bundle, monkeypatch):
+    class Interpreter:
+        def __init__(self, model_content, num_threads):
+            self.threads = num_threads
+
+    second = types.ModuleType("tflite_runtime.interpreter")
+    second.Interpreter = Interpreter
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    monkeypatch.setitem(sys.modules, "tflite_runtime", types.ModuleType("package"))
+    monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", second)
+    assert interpreter.load(tiny_bundle / "model.tflite").threads == 1
+
+
+def test_a_clash_with_numpy_2_is_named(tiny_bundle, monkeypatch):
+    def refuse(name):
+        if name.startswith("ai_edge_litert"):
+            raise ModuleNotFoundError(name=name)
+        raise ImportError("numpy.core.multiarray failed to import")
+
+    monkeypatch.setattr(interpreter.importlib, "import_module", refuse)
+    monkeypatch.setattr(interpreter.np, "__version__", "2.4.0")
+    with pytest.raises(UserError, match="needs NumPy 1, but NumPy 2.4.0"):
+        interpreter.load(tiny_bundle / "model.tflite")
+
+
+def test_a_file_that_is_no_model_is_named(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"not a flatbuffer")
+    with pytest.raises(UserError, match="is not a TFLite model"):
+        interpreter.load(path)
+
+
+def test_latency_is_the_median_and_95th_percentile_of_the_calls():
+    times = iter([0.0, 9.0] + [edge for ms in range(1, 101) for edge in (0, ms / 1e3)])
+    calls = []
+    found = latency.measure(
+        lambda: calls.append(1), calls=100, warm_up=1, clock=lambda: next(times)
+    )
+    assert len(calls) == 101
+    assert found.median_ms == pytest.approx(50.5)
+    assert found.p95_ms == pytest.approx(95.05)

@@ -1,0 +1,1 @@
+"""The only way a model leaves: Keras to TFLite, the bundle, the parity check."""

@@ -58,7 +58,7 @@ class RunFolder:
 
     @property
     def predictions(self) -> Path:
-        """Logits by key: see `evaluation.predictions`."""
+        """Logits by key: see `fer_tf.predictions`."""
         return self.path / "predictions.npz"
 
     @property

@@ -22,7 +22,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
+        dir=path.parent, prefix=".", suffix=f".{path.name}"
     )
     os.close(handle)
     temporary = Path(name)

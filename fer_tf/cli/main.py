@@ -2,7 +2,6 @@
 
 import importlib
 import logging
-import os
 from typing import Any
 
 import click
@@ -73,7 +72,6 @@ def main(verbose: bool) -> None:
     fer-tf run --config configs/quickstart.yaml     the whole way, on drawn faces
     fer-tf live --source 0                          the first camera
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.WARNING,
         format="%(message)s",

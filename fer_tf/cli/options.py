@@ -9,16 +9,20 @@ from typing import Any
 import click
 
 from fer_tf import config as recipes
+from fer_tf import files
+from fer_tf.cli import quiet
 from fer_tf.errors import UserError
+from fer_tf.experiment import Experiment
 
 QUICKSTART = Path("configs", "quickstart.yaml")
 OVERRIDE = re.compile(r"[a-z_][a-z0-9_.]*=")
 
 
-def recipe(names: str = "") -> Callable:
+def recipe(names: str = "", tensorflow: bool = False) -> Callable:
     """Give a command `--config`, dotted overrides and `--dry-run`.
 
-    The callback receives `config`, and where `names` says what the command's own
+    With `tensorflow` it is imported before the callback is called, and quietly. The
+    callback receives `config`, and where `names` says what the command's own
     arguments are called (`SOURCE`, `PATH`), also `names`, a tuple of strings.
     """
     metavar = f"{names}... [KEY=VALUE]..." if names else "[KEY=VALUE]..."
@@ -51,6 +55,8 @@ def recipe(names: str = "") -> Callable:
                 return None
             if names:
                 options["names"] = given
+            if tensorflow:
+                quiet.import_tensorflow()
             return callback(config=config, **options)
 
         return command
@@ -90,3 +96,10 @@ def _recipe_path(path: Path | None) -> Path | None:
     if path is None and QUICKSTART.exists():
         return QUICKSTART
     return path
+
+
+def started(config: recipes.Config, runs: Path) -> Experiment:
+    """Return the recipe's experiment under `runs`, its resolved recipe written down."""
+    experiment = Experiment(runs / config.experiment)
+    files.write_text(experiment.config, recipes.to_yaml(config))
+    return experiment

@@ -1,0 +1,206 @@
+"""`fer-tf data`: corpora to records, records to a manifest, and its inspection."""
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.progress import MofNCompleteColumn
+from rich.progress import Progress
+from rich.progress import SpinnerColumn
+from rich.progress import TextColumn
+from rich.progress import TimeElapsedColumn
+from rich.table import Column
+from rich.table import Table
+
+from fer_tf.cli.options import recipe
+from fer_tf.config import Config
+from fer_tf.errors import CheckFailed
+
+SHOWN_FINDINGS = 20
+folder = click.Path(path_type=Path, file_okay=False)
+
+
+def build_sources(
+    config: Config, sources: Sequence[str], raw: Path, data_dir: Path
+) -> list[Path]:
+    """Build each source's records where they are not built yet; return the folders."""
+    import tfds_builders
+
+    return [
+        tfds_builders.build(source, raw, data_dir, config.data, _track)
+        for source in sources
+    ]
+
+
+def clean_sources(
+    config: Config, sources: Sequence[str], data_dir: Path, out: Path
+) -> dict[str, Any]:
+    """Write the manifest of built sources to `out`, and its report beside it.
+
+    Returns:
+        The report; `records` says which folder each source was read from, relative to
+        `data_dir`, and the fingerprint of its content.
+    """
+    from fer_tf import files
+    from fer_tf.data import records
+    from fer_tf.manifest import table
+    from fer_tf.manifest.clean import clean
+    from fer_tf.manifest.report import report
+
+    folders = {
+        source: records.locate(data_dir, source, config.data) for source in sources
+    }
+    rows = clean(_read_all(folders.values(), "cleaning"), config.data.limit)
+    summary = report(rows)
+    summary["records"] = {
+        source: {
+            "folder": path.relative_to(data_dir).as_posix(),
+            "sha256": records.fingerprint(path),
+        }
+        for source, path in folders.items()
+    }
+    table.write(out, rows)
+    files.write_json(out.with_suffix(".json"), summary)
+    return summary
+
+
+def _read_all(folders: Iterable[Path], doing: str) -> Iterator[Any]:
+    from fer_tf.data import records
+
+    for path in folders:
+        total = records.count(path)
+        yield from _track(records.read(path), f"{doing} {path.parent.name}", total)
+
+
+def _track(records: Iterable[Any], doing: str, total: int | None = None) -> Iterator:
+    """Yield `records` and show on stderr how many have passed."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield from progress.track(records, total, description=doing)
+
+
+@click.group()
+def data() -> None:
+    """Corpora to records, records to a manifest.
+
+    \b
+    fer-tf data build fer2013 --raw data/raw --data-dir data/records
+    fer-tf data clean fer2013 --data-dir data/records --out manifest.csv
+    fer-tf data validate manifest.csv --data-dir data/records
+    fer-tf data stats manifest.csv
+    """
+
+
+@data.command()
+@click.option("--raw", type=folder, help="The folder with each corpus' own folder.")
+@click.option("--data-dir", type=folder, help="Where records are written.")
+@recipe("SOURCE", tensorflow=True)
+def build(
+    config: Config, names: tuple[str, ...], raw: Path | None, data_dir: Path | None
+) -> None:
+    """Write a corpus' TFRecords; without SOURCE, those of the recipe.
+
+    \b
+    fer-tf data build drawn_faces data.drawn_count=500
+    fer-tf data build fer2013 --raw data/raw       reads data/raw/fer2013/
+    """
+    sources = names or config.data.sources
+    raw, data_dir = raw or Path(config.data.raw), data_dir or _data_dir(config)
+    for path in build_sources(config, sources, raw, data_dir):
+        click.echo(path)
+
+
+@data.command()
+@click.option("--data-dir", type=folder, help="Where the records are.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="manifest.csv",
+    show_default=True,
+    help="The manifest; its report is written beside it as JSON.",
+)
+@recipe("SOURCE", tensorflow=True)
+def clean(
+    config: Config, names: tuple[str, ...], data_dir: Path | None, out: Path
+) -> None:
+    """Find what is unusable, doubled or leaked, and write the manifest.
+
+    \b
+    fer-tf data clean fer2013 --out manifest.csv
+    fer-tf data clean fer2013 data.limit=500       at most 500 rows of each split
+    """
+    sources = names or config.data.sources
+    summary = clean_sources(config, sources, data_dir or _data_dir(config), out)
+    click.echo(f"{out}: {summary['kept']} of {summary['rows']} rows kept")
+    for reason, count in summary["excluded"].items():
+        click.echo(f"{count:8} {reason}")
+
+
+@data.command()
+@click.option("--data-dir", type=folder, help="Where the records are.")
+@recipe("MANIFEST", tensorflow=True)
+def validate(config: Config, names: tuple[str, ...], data_dir: Path | None) -> None:
+    """Hold a manifest against its records; exit 1 and name the rows that differ.
+
+    \b
+    fer-tf data validate manifest.csv --data-dir data/records
+    """
+    from fer_tf.manifest import table
+    from fer_tf.manifest.validate import validate as findings_of
+
+    manifest = _manifest(names)
+    rows = table.read(manifest)
+    folders = _folders(manifest, data_dir or _data_dir(config))
+    findings = findings_of(rows, _read_all(folders, "validating"))
+    for finding in findings[:SHOWN_FINDINGS]:
+        click.echo(finding)
+    if findings:
+        raise CheckFailed(f"{manifest}: {len(findings)} findings.")
+    click.echo(f"{manifest}: {len(rows)} rows are as their records.")
+
+
+@data.command()
+@recipe("MANIFEST")
+def stats(config: Config, names: tuple[str, ...]) -> None:
+    """Show a manifest's kept rows by source, split and class.
+
+    \b
+    fer-tf data stats manifest.csv
+    """
+    from fer_tf.manifest import report
+    from fer_tf.manifest import table
+
+    rows = report.stats(table.read(_manifest(names)))
+    numbers = [Column(name, justify="right") for name in (*rows.columns, "all")]
+    shown = Table("source", "split", *numbers, box=box.SIMPLE, padding=0)
+    for (source, split), counts in rows.iterrows():
+        shown.add_row(source, split, *map(str, counts), str(counts.sum()))
+    Console().print(shown)
+
+
+def _data_dir(config: Config) -> Path:
+    return Path(config.data.data_dir)
+
+
+def _manifest(names: tuple[str, ...]) -> Path:
+    if len(names) != 1:
+        raise click.UsageError(f"expected one MANIFEST, received {len(names)}.")
+    return Path(names[0])
+
+
+def _folders(manifest: Path, data_dir: Path) -> list[Path]:
+    """Return the folders of records that the manifest's report names."""
+    from fer_tf import files
+
+    described = files.read_json(manifest.with_suffix(".json"))["records"]
+    return [data_dir / source["folder"] for source in described.values()]

@@ -1,0 +1,36 @@
+"""`fer-tf export`."""
+
+from pathlib import Path
+
+import click
+
+from fer_tf.cli.options import recipe
+from fer_tf.cli.options import runs_option
+from fer_tf.cli.options import started
+from fer_tf.config import Config
+
+
+@click.command()
+@recipe(tensorflow=True)
+@runs_option
+@click.option(
+    "--detector-model",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="YuNet's ONNX file.  [default: $FER_TF_DETECTOR, else fetched once]",
+)
+def export(config: Config, runs: Path, detector_model: Path | None) -> None:
+    """Export the chosen student as a calibrated bundle that needs no TensorFlow.
+
+    Needs evaluated students (`fer-tf evaluate`). Live framing is fitted first, on
+    training pictures.
+
+    \b
+    Example: fer-tf export export.precision=float32
+    """
+    from export import framing
+    from export.stage import export_student
+
+    experiment = started(config, runs)
+    framing.fit(config, experiment, detector_model)
+    export_student(config, experiment)
+    click.echo(f"The bundle lies in {experiment.bundle}")

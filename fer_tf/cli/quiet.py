@@ -1,0 +1,28 @@
+"""TensorFlow imported without the lines that its C++ prints on every start."""
+
+import os
+import sys
+import tempfile
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow; what it prints while doing so is shown only if that fails.
+
+    It tells of CPU instructions, of an absent GPU, and of its own log, on standard
+    error and below Python, before any setting of its own can stop it.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            import tensorflow
+        except BaseException:
+            said.seek(0)
+            os.write(kept, said.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+    tensorflow.get_logger().setLevel("ERROR")

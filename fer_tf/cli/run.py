@@ -1,0 +1,140 @@
+"""`fer-tf run`: the whole way, step by step."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import click
+
+from fer_tf.cli.options import recipe
+from fer_tf.cli.options import runs_option
+from fer_tf.cli.options import started
+from fer_tf.config import Config
+from fer_tf.experiment import Experiment
+from fer_tf.experiment import Step
+
+Steps = list[tuple[str, Callable[[], object]]]
+
+
+@click.command()
+@recipe(tensorflow=True)
+@runs_option
+def run(config: Config, runs: Path) -> None:
+    """Walk the whole way: corpora, teachers, student, bundle, report, live clip.
+
+    A run that was stopped goes on; one that is done says so.
+
+    \b
+    Example: fer-tf run --config configs/quickstart.yaml
+    """
+    begun = time.monotonic()
+    experiment = started(config, runs)
+    steps = _steps(config, experiment)
+    if config.smoke:
+        click.echo("SMOKE: every part is tiny; the figures mean nothing.")
+    for number, (title, step) in enumerate(steps, 1):
+        click.echo(f"[{number}/{len(steps)}] {title}")
+        step()
+    click.echo(f"Done in {time.monotonic() - begun:.0f} s.")
+    _say_where(config, experiment)
+
+
+def _steps(config: Config, experiment: Experiment) -> Steps:
+    """Return what is to be done, in order, each with its title."""
+    from export import framing
+    from export.stage import export_student
+    from fer_tf import fusion
+    from fer_tf import models
+    from fer_tf.cli import data
+    from fer_tf.cli import train
+    from fer_tf.evaluation import stages
+
+    # A wrong name is told at once, not after an hour's work.
+    for stage in [*config.teachers, config.student]:
+        models.check_name(stage.model.name)
+    sources, data_dir = config.data.sources, Path(config.data.data_dir)
+    steps: Steps = [
+        (
+            f"Build records of {', '.join(sources)}",
+            partial(
+                data.build_sources, config, sources, Path(config.data.raw), data_dir
+            ),
+        ),
+        ("Clean: one leak-free manifest", partial(_clean, config, experiment)),
+        ("Fit live framing", partial(framing.fit, config, experiment)),
+    ]
+    steps += [
+        (
+            f"Train the teacher {teacher.model.name}",
+            partial(train.train_teacher, config, experiment, teacher),
+        )
+        for teacher in config.teachers
+    ]
+    steps += [
+        ("Train the student: CE", partial(train.train_student, config, experiment)),
+        ("Fuse the teachers", partial(fusion.run, config, experiment)),
+    ]
+    steps += [
+        (
+            f"Distil the student: {loss.upper()}",
+            partial(train.distill_student, config, experiment, loss),
+        )
+        for loss in ("kd", "dkd")
+    ]
+    steps += [
+        ("Calibrate", partial(stages.calibrate_all, config, experiment)),
+        ("Evaluate", partial(stages.evaluate_all, config, experiment)),
+        ("Export the student", partial(export_student, config, experiment)),
+    ]
+    if config.live.drawn_clip:
+        steps.append(("Live on a drawn film", partial(_rehearse, config, experiment)))
+    return steps
+
+
+def _clean(config: Config, experiment: Experiment) -> None:
+    from fer_tf.cli import data
+    from fer_tf.data import records
+
+    data_dir = Path(config.data.data_dir)
+    folders = [
+        records.locate(data_dir, source, config.data) for source in config.data.sources
+    ]
+    step = Step(
+        experiment.root / "steps" / "clean.json",
+        {"sources": config.data.sources, "limit": config.data.limit},
+        [folder / "dataset_info.json" for folder in folders],
+    )
+    if step.is_done():
+        return
+    data.clean_sources(config, config.data.sources, data_dir, experiment.manifest)
+    step.finish([experiment.manifest])
+
+
+def _rehearse(config: Config, experiment: Experiment) -> None:
+    from fer_tf.live.rehearsal import rehearse
+
+    step = Step(
+        experiment.root / "steps" / "live.json",
+        {"seed": config.seed + 1},
+        [experiment.bundle / "bundle.json"],
+    )
+    if step.is_done():
+        return
+    seconds = 2.0 if config.smoke else 12.0
+    rehearse(
+        experiment.live,
+        experiment.bundle,
+        config.live,
+        seed=config.seed + 1,
+        seconds=seconds,
+    )
+    step.finish([experiment.live / "frames.csv"])
+
+
+def _say_where(config: Config, experiment: Experiment) -> None:
+    click.echo(f"  report   {experiment.report.with_suffix('.html')}")
+    click.echo(f"  bundle   {experiment.bundle}")
+    if config.live.drawn_clip:
+        click.echo(f"  clip     {experiment.live / 'annotated.mp4'}")
+    click.echo(f"  live     fer-tf live --source 0 --bundle {experiment.bundle}")

@@ -1,0 +1,107 @@
+"""`fer-tf data` from raw to manifest, and what it says when it cannot."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("tensorflow_datasets")
+
+from fer_tf.cli import main  # noqa: E402
+from fer_tf.manifest import table  # noqa: E402
+
+COUNT = "data.drawn_count=40"
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    """A folder with forty drawn faces, built by the command."""
+    folder = tmp_path_factory.mktemp("records")
+    result = run("build", "drawn_faces", COUNT, "--data-dir", folder)
+    assert result.exit_code == 0
+    assert result.stdout.split() == [str(folder / "drawn_faces/n40_seed0/1.0.0")]
+    return folder
+
+
+@pytest.fixture
+def manifest(data_dir, tmp_path):
+    """The manifest of these, written by the command."""
+    path = tmp_path / "manifest.csv"
+    result = run("clean", "drawn_faces", COUNT, "--data-dir", data_dir, "--out", path)
+    assert result.exit_code == 0 and "40 of 40 rows kept" in result.stdout
+    return path
+
+
+def run(*arguments):
+    """Run `fer-tf data` with `arguments`."""
+    return CliRunner().invoke(main, ["data", *map(str, arguments)])
+
+
+def test_clean_writes_the_manifest_and_its_report(manifest):
+    rows = table.read(manifest)
+    summary = json.loads(manifest.with_suffix(".json").read_text())
+    assert len(rows) == summary["rows"] == summary["kept"] == 40
+    described = summary["records"]["drawn_faces"]
+    assert described["folder"] == "drawn_faces/n40_seed0/1.0.0"
+    assert len(described["sha256"]) == 64
+
+
+def test_without_a_source_the_recipes_are_taken(data_dir, tmp_path):
+    path = tmp_path / "manifest.csv"
+    result = run("clean", COUNT, "data.limit=3", "--data-dir", data_dir, "--out", path)
+    assert result.exit_code == 0 and "9 of 40 rows kept" in result.stdout
+    assert "31 limit" in result.stdout
+
+
+def test_validate_says_so_when_all_is_well(manifest, data_dir):
+    result = run("validate", manifest, "--data-dir", data_dir)
+    assert result.exit_code == 0 and "40 rows are as their records" in result.stdout
+
+
+def test_validate_names_the_row_that_is_wrong(manifest, data_dir):
+    rows = table.read(manifest)
+    rows.loc[5, "sha256"] = "0" * 64
+    table.write(manifest, rows)
+    result = run("validate", manifest, "--data-dir", data_dir)
+    assert result.exit_code == 1
+    assert f"{rows.loc[5, 'key']}: its pixels have changed" in result.stdout
+    assert "1 finding" in result.stderr
+
+
+def test_stats_are_a_table_with_every_class(manifest):
+    result = run("stats", manifest)
+    assert result.exit_code == 0
+    for word in ("drawn_faces", "validation", "Surprise", "Neutral"):
+        assert word in result.stdout
+
+
+def test_a_corpus_that_is_not_there_is_the_users_mistake(tmp_path):
+    result = run("build", "fer2013", "--raw", tmp_path, "--data-dir", tmp_path)
+    assert result.exit_code == 2
+    assert str(tmp_path / "fer2013") in result.stderr and "fer2013.csv" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("build", "drawn_face"), "Did you mean 'drawn_faces'"),
+        (("build", "rafdb"), "not written yet"),
+        (("clean", "fer2013", "--data-dir", "nowhere"), "fer-tf data build fer2013"),
+        (("stats", "nowhere.csv"), "there is no manifest nowhere.csv"),
+        (("stats",), "expected one MANIFEST"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_two(arguments, message):
+    result = run(*arguments)
+    assert result.exit_code == 2 and message in result.stderr
+
+
+@pytest.mark.parametrize("command", ["build", "clean", "validate", "stats"])
+def test_help_holds_an_example(command):
+    assert f"fer-tf data {command} " in run(command, "--help").stdout
+
+
+def test_a_dry_run_prints_the_recipe_and_builds_nothing(tmp_path):
+    result = run("build", COUNT, "--data-dir", tmp_path, "--dry-run")
+    assert "drawn_count: 40" in result.stdout
+    assert not any(tmp_path.iterdir())

@@ -1,0 +1,237 @@
+"""`fer-tf live`, `predict`, `score`, `replay` and `benchmark`, as a user calls them."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from fer_tf.cli import main
+from fer_tf.live import recogniser
+from fer_tf.live import yunet
+from fer_tf.live.detection import Detection
+from fer_tf.picture import encode_png
+from fer_tf.runtime import latency
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("live", "predict", "score", "replay", "benchmark")
+
+
+def run(*arguments):
+    """Run `fer-tf` in this process."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def one_face(frame_bgr):
+    return [Detection(np.array([20.0, 10, 40, 40]), np.zeros((5, 2)), 0.9)]
+
+
+@pytest.fixture
+def detector(monkeypatch):
+    """A stand-in for YuNet, which finds a face in every frame."""
+    monkeypatch.setattr(recogniser.yunet_model, "find", lambda given: given)
+    monkeypatch.setattr(yunet, "load", lambda model, **options: one_face)
+
+
+@pytest.fixture
+def film(tmp_path):
+    """A film of ten frames of noise."""
+    path = tmp_path / "noise.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (96, 64))
+    noise = np.random.default_rng(0)
+    for _ in range(10):
+        writer.write(noise.integers(0, 256, (64, 96, 3), dtype=np.uint8))
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_an_example(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"fer-tf {command} " in result.output.split("Options:")[0]
+
+
+def test_live_reads_a_film_and_says_what_it_saw(detector, tiny_bundle, film, tmp_path):
+    out = tmp_path / "session"
+    result = run(
+        "live", "--source", film, "--bundle", tiny_bundle, "--headless", "--out", out
+    )
+    assert result.exit_code == 0, result.output
+    assert "10 frames, 0 without a face, 0 dropped; faces followed: 1" in result.output
+    assert "annotated.mp4, frames.csv, session.json" in result.output
+    assert "made by a smoke run" in result.output
+    assert json.loads((out / "session.json").read_text())["faces"] == 10
+
+    again = run(
+        "live", "--source", film, "--bundle", tiny_bundle, "--headless", "--out", out
+    )
+    assert again.exit_code == 2
+    assert "holds a session already" in again.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "message"),
+    [
+        (["live", "--source", "missing.mp4"], 2, "there is no missing.mp4"),
+        (["live", "--bundle", "missing"], 2, "missing is not a bundle"),
+        (["live", "--record"], 2, "--record needs --out"),
+        (["live", "live.hold_mss=3"], 2, "live.hold_ms"),
+        (["live", "surplus"], 2, "expected KEY=VALUE, received 'surplus'"),
+        (["predict", "--out", "faces.csv"], 2, "give one or more pictures"),
+        (["score", "missing"], 2, "there is no"),
+        (["replay", "missing"], 2, "not built yet"),
+        (["benchmark", "--bundle", "missing"], 2, "missing is not a bundle"),
+    ],
+)
+def test_a_users_mistake_is_one_line(
+    detector, tiny_bundle, arguments, exit_code, message
+):
+    if "--source" in arguments:
+        arguments = [*arguments, "--bundle", str(tiny_bundle)]
+    result = run(*arguments)
+    assert result.exit_code == exit_code
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_what_is_outside_answers_3(detector, tiny_bundle, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"not a film")
+    result = run("live", "--source", broken, "--bundle", tiny_bundle, "--headless")
+    assert result.exit_code == 3
+    assert "broken.mp4 cannot be opened as a film" in result.output
+
+
+def test_a_window_without_a_display_answers_3(
+    detector, tiny_bundle, film, monkeypatch
+):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    result = run("live", "--source", film, "--bundle", tiny_bundle)
+    assert result.exit_code == 3
+    assert "--headless" in result.output
+
+
+def test_predict_writes_a_row_per_face(detector, tiny_bundle, tmp_path):
+    picture = tmp_path / "face.png"
+    picture.write_bytes(encode_png(np.full((64, 96, 3), 128, np.uint8)))
+    out = tmp_path / "faces.csv"
+    result = run("predict", picture, "--bundle", tiny_bundle, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "1 faces in 1 pictures; 0 without a face" in result.output
+    with open(out, newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["path"] == str(picture)
+    assert (row["x"], row["y"], row["w"], row["h"]) == ("20.0", "10.0", "40.0", "40.0")
+
+
+def test_predict_of_cropped_faces_looks_for_no_detector(
+    tiny_bundle, tmp_path, monkeypatch
+):
+    def refuse(*arguments):
+        raise AssertionError("a detector was looked for")
+
+    monkeypatch.setattr(recogniser.yunet_model, "find", refuse)
+    picture = tmp_path / "face.png"
+    picture.write_bytes(encode_png(np.full((48, 48), 128, np.uint8)))
+    out = tmp_path / "faces.csv"
+    result = run("predict", picture, "--cropped", "--bundle", tiny_bundle, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert out.read_text().count("\n") == 2
+
+
+def test_score_prints_a_table_and_writes_json(detector, tiny_bundle, film, tmp_path):
+    session, labels = tmp_path / "session", tmp_path / "labels.csv"
+    labels.write_text("start_ms,end_ms,label\n-1000,1000,happy\n")
+    reads = ("--source", film, "--bundle", tiny_bundle, "--headless")
+    run("live", *reads, "--out", session)
+    out = tmp_path / "score.json"
+    result = run("score", session, "--labels", labels, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "flips per minute" in result.output
+    figures = json.loads(out.read_text())
+    assert figures["faces_scored"] == 10
+    assert figures["coverage"] == 1
+
+
+def test_benchmark_times_the_classifier_and_every_stage(
+    detector, tiny_bundle, film, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(latency.measure, "__defaults__", (5, 1, lambda: 0.0))
+    out = tmp_path / "latency.json"
+    result = run("benchmark", "--bundle", tiny_bundle, "--source", film, "--out", out)
+    assert result.exit_code == 0, result.output
+    latencies = json.loads(out.read_text())["latencies"]
+    assert {name: value["calls"] for name, value in latencies.items()} == {
+        "classifier, batch 1": 5,
+        "classifier, batch 4": 5,
+        "live, detect": 10,
+        "live, classify": 10,
+        "live, total": 10,
+    }
+    assert all(value["p95_ms"] >= value["median_ms"] for value in latencies.values())
+
+
+# A meta-path finder that comes first and refuses, so that an import of TensorFlow or
+# Keras anywhere below `fer-tf live` ends it.
+WITHOUT_TENSORFLOW = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"tensorflow", "keras", "keras_cv", "pandas",
+                                      "scipy", "sklearn"}:
+            raise ModuleNotFoundError(name + " is walled off", name=name)
+
+sys.meta_path.insert(0, Refuse())
+import numpy
+from fer_tf.live import yunet
+from fer_tf.live import yunet_model
+from fer_tf.live.detection import Detection
+
+box, points = numpy.array([20.0, 10, 40, 40]), numpy.zeros((5, 2))
+yunet_model.find = lambda given: given
+yunet.load = lambda model, **options: lambda frame: [Detection(box, points, 0.9)]
+from fer_tf.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_needs_no_tensorflow(command):
+    assert walled(command, "--help").returncode == 0
+
+
+def test_live_needs_no_tensorflow(tiny_bundle, film, tmp_path):
+    out = tmp_path / "session"
+    done = walled(
+        "live", "--source", film, "--bundle", tiny_bundle, "--headless", "--out", out
+    )
+    assert done.returncode == 0, done.stderr
+    assert "10 frames" in done.stdout
+    assert (out / "annotated.mp4").exists()
+
+
+def test_the_wall_is_one():
+    done = walled("live", "--help", program="import tensorflow")
+    assert "tensorflow is walled off" in done.stderr
+
+
+def walled(*arguments, program=""):
+    """Run `fer-tf` in a process of its own in which there is no TensorFlow."""
+    code = WITHOUT_TENSORFLOW.replace("import numpy\n", f"{program}\nimport numpy\n", 1)
+    return subprocess.run(
+        [sys.executable, "-c", code, *(str(argument) for argument in arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )

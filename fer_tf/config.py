@@ -41,7 +41,7 @@ class DataConfig:
     raw: str = "data/raw"
     data_dir: str = "data/records"
     limit: int = 0
-    drawn_count: int = 3000
+    drawn_count: int = 2000
     drawn_seed: int = 0
 
 
@@ -54,7 +54,7 @@ class FaceConfig:
     corpus carries.
     """
 
-    size: int = 64
+    size: int = 48
     grey: bool = True
     clahe_clip: float = 2.0
     clahe_tiles: int = 4
@@ -75,13 +75,13 @@ class AugmentConfig:
     """
 
     flip: bool = True
-    shift: float = 0.08
-    scale: float = 0.12
-    rotate_deg: float = 12.0
+    shift: float = 0.05
+    scale: float = 0.08
+    rotate_deg: float = 8.0
     brightness: float = 0.15
     contrast: float = 0.25
-    noise: float = 6.0
-    cutout: float = 0.3
+    noise: float = 3.0
+    cutout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ class TrainConfig:
     chooses the checkpoint that is kept, on validation.
     """
 
-    epochs: int = 4
-    batch_size: int = 64
-    learning_rate: float = 1e-3
+    epochs: int = 5
+    batch_size: int = 32
+    learning_rate: float = 3e-3
     weight_decay: float = 0.05
     warmup: float = 0.1
     clip_norm: float = 1.0
@@ -165,7 +165,7 @@ class DistillStages:
     """The two distillation stages, by the name of their loss."""
 
     kd: DistillConfig = DistillConfig(start="ce")
-    dkd: DistillConfig = DistillConfig(start="kd")
+    dkd: DistillConfig = DistillConfig(start="kd", train=TrainConfig(epochs=8))
 
 
 @dataclass(frozen=True)
@@ -219,8 +219,10 @@ class Config:
     data: DataConfig = DataConfig()
     face: FaceConfig = FaceConfig()
     augment: AugmentConfig = AugmentConfig()
-    teachers: tuple[StageConfig, ...] = (StageConfig(ModelConfig("resnet18")),)
-    student: StageConfig = StageConfig(ModelConfig("mobilenetv3_large"))
+    teachers: tuple[StageConfig, ...] = (
+        StageConfig(ModelConfig("resnet18"), TrainConfig(learning_rate=1e-3)),
+    )
+    student: StageConfig = StageConfig(ModelConfig("mobilenetv3_large_minimalistic"))
     soft_labels: SoftLabelsConfig = SoftLabelsConfig()
     distill: DistillStages = field(default_factory=DistillStages)
     calibrate: CalibrateConfig = CalibrateConfig()
@@ -275,8 +277,8 @@ def train_everywhere(config: Config, changes: Mapping[str, Any]) -> Config:
     if not changes:
         return config
     tree = to_dict(config)
-    for train in _train_trees(tree):
-        train.update(changes)
+    for stage in _stage_trees(tree):
+        stage["train"].update(changes)
     return _build(Config, tree, "")
 
 
@@ -287,14 +289,13 @@ def smoke(config: Config) -> Config:
     tree["experiment"] = f"{config.experiment}-smoke"
     tree["data"].update(limit=48, drawn_count=240)
     tree["soft_labels"]["views"] = 2
-    for train in _train_trees(tree):
-        train.update(epochs=1, batch_size=16)
+    for stage in _stage_trees(tree):
+        stage["train"].update(epochs=1, batch_size=16)
     return _build(Config, tree, "")
 
 
-def _train_trees(tree: dict[str, Any]) -> list[dict[str, Any]]:
-    stages = [*tree["teachers"], tree["student"], *tree["distill"].values()]
-    return [stage["train"] for stage in stages]
+def _stage_trees(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [*tree["teachers"], tree["student"], *tree["distill"].values()]
 
 
 def _tree_of(path: Path) -> dict[str, Any]:
@@ -326,10 +327,12 @@ def _spread_train(tree: dict[str, Any]) -> dict[str, Any]:
     common = tree.pop("train", None)
     if common is None:
         return tree
-    plain = to_dict(Config())
-    tree = {**{name: plain[name] for name in ("teachers", "student")}, **tree}
-    tree["distill"] = _merge(plain["distill"], tree.get("distill") or {})
-    for stage in [*tree["teachers"], tree["student"], *tree["distill"].values()]:
+    defaults = to_dict(Config())
+    for stage in _stage_trees(defaults):
+        del stage["train"]
+    tree = {**{name: defaults[name] for name in ("teachers", "student")}, **tree}
+    tree["distill"] = _merge(defaults["distill"], tree.get("distill") or {})
+    for stage in _stage_trees(tree):
         if isinstance(stage, dict):
             stage["train"] = _merge(common, stage.get("train") or {})
     return tree

@@ -1,0 +1,122 @@
+"""Recipes: what is read is what was written, and a wrong key names the nearest."""
+
+from pathlib import Path
+
+import pytest
+
+from fer_tf import config as recipes
+from fer_tf.errors import UserError
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_recipe_loads_and_shrinks(path):
+    config = recipes.load(path)
+    assert config.experiment == path.stem
+    small = recipes.smoke(config)
+    assert small.smoke
+    assert small.student.train.epochs == 1
+    assert small.data.limit > 0
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_a_resolved_recipe_reads_back_the_same(path, tmp_path):
+    config = recipes.load(path)
+    (tmp_path / "c.yaml").write_text(recipes.to_yaml(config))
+    assert recipes.load(tmp_path / "c.yaml") == config
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_recipe_has_its_run_book(path):
+    header = path.read_text().split("\nexperiment:")[0]
+    for word in ("fer-tf run", "Hardware", "Time", "Reaches"):
+        assert word in header
+
+
+def test_the_defaults_are_the_quickstart():
+    quickstart = next(path for path in CONFIGS if path.stem == "quickstart")
+    assert recipes.load(quickstart) == recipes.Config()
+
+
+def test_train_at_the_top_lies_under_every_stage(tmp_path):
+    (tmp_path / "c.yaml").write_text(
+        "train: {epochs: 9, batch_size: 5}\ndistill: {kd: {train: {epochs: 2}}}\n"
+    )
+    config = recipes.load(tmp_path / "c.yaml")
+    assert config.student.train.epochs == 9
+    assert config.distill.kd.train.epochs == 2
+    assert config.distill.kd.train.batch_size == 5
+    assert config.distill.kd.start == "ce"
+
+
+def test_an_override_of_train_reaches_every_stage(tmp_path):
+    (tmp_path / "c.yaml").write_text("student: {train: {epochs: 2}}\n")
+    config = recipes.load(tmp_path / "c.yaml", ["train.epochs=3"])
+    stages = [*config.teachers, config.student, config.distill.kd, config.distill.dkd]
+    assert {stage.train.epochs for stage in stages} == {3}
+
+
+def test_a_recipe_changes_its_base(tmp_path):
+    (tmp_path / "base.yaml").write_text("seed: 3\nface: {size: 48, grey: false}\n")
+    (tmp_path / "c.yaml").write_text("base: base.yaml\nface: {size: 96}\n")
+    config = recipes.load(tmp_path / "c.yaml")
+    assert (config.seed, config.face.size, config.face.grey) == (3, 96, False)
+
+
+def test_numbers_in_scientific_notation_are_numbers():
+    config = recipes.load(None, ["train.learning_rate=1e-4"])
+    assert config.student.train.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("override", "nearest"),
+    [
+        ("trian.epochs=3", "train"),
+        ("face.sise=48", "face.size"),
+        ("distill.dkd.bta=1", "distill.dkd.beta"),
+        ("train.epoch=3", "train.epochs"),
+        ("train.best_by=macro-f1", "macro_f1"),
+        ("export.precision=floot16", "float16"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_nearest(override, nearest):
+    with pytest.raises(UserError, match=f"Did you mean '[^']*{nearest}'"):
+        recipes.load(None, [override])
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "train.epochs=three",
+        "train.epochs=1.5",
+        "train.epochs=0",
+        "seed=true",
+        "data=3",
+        "data.sources=fer2013",
+        "teachers=[]",
+        "teachers=[{}]",
+        "teachers=[3]",
+        "distill=4",
+        "distill.kd.weight=2",
+        "seed.deep=1",
+        "seed",
+        "=3",
+        "face={",
+    ],
+)
+def test_a_wrong_value_is_the_users_mistake(override):
+    with pytest.raises(UserError):
+        recipes.load(None, [override])
+
+
+@pytest.mark.parametrize("text", ["- a\n", "a: [\n", "seed: 1\nseeed: 2\n"])
+def test_a_file_that_is_no_recipe_is_refused(tmp_path, text):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(UserError):
+        recipes.load(tmp_path / "c.yaml")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match="nowhere.yaml"):
+        recipes.load(tmp_path / "nowhere.yaml")

@@ -1,0 +1,65 @@
+"""Steps: done once, refused when asked for otherwise, named when missing."""
+
+import json
+
+import pytest
+
+from fer_tf.errors import UserError
+from fer_tf.experiment import Experiment
+from fer_tf.experiment import Step
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A file that a step reads."""
+    path = tmp_path / "in" / "manifest.csv"
+    path.parent.mkdir()
+    path.write_text("a")
+    return path
+
+
+def make(tmp_path, read, **settings):
+    return Step(tmp_path / "step.json", {"size": (1, 2), **settings}, [read])
+
+
+def test_a_step_is_done_only_when_it_was_finished(tmp_path, read):
+    step = make(tmp_path, read)
+    assert not step.is_done()
+    assert not make(tmp_path, read).is_done(), "it was started, not finished"
+    step.finish([read])
+    assert make(tmp_path, read).is_done()
+
+
+def test_its_record_says_what_it_read_and_wrote(tmp_path, read):
+    step = make(tmp_path, read)
+    step.is_done()
+    step.finish([read])
+    record = json.loads((tmp_path / "step.json").read_text())
+    digest = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+    assert record["inputs"] == record["outputs"] == {"in/manifest.csv": digest}
+    assert record["environment"]["python"]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_other_settings_are_refused_and_named(tmp_path, read, finished):
+    step = make(tmp_path, read, epochs=3)
+    step.is_done()
+    if finished:
+        step.finish([])
+    with pytest.raises(UserError, match="epochs was 3, is 4"):
+        make(tmp_path, read, epochs=4).is_done()
+
+
+def test_another_input_is_refused(tmp_path, read):
+    step = make(tmp_path, read)
+    step.is_done()
+    step.finish([])
+    read.write_text("b")
+    with pytest.raises(UserError, match="manifest.csv"):
+        make(tmp_path, read).is_done()
+
+
+def test_what_is_missing_names_its_command(tmp_path):
+    experiment = Experiment(tmp_path)
+    with pytest.raises(UserError, match="manifest.csv .*fer-tf data clean"):
+        experiment.need(experiment.manifest, "fer-tf data clean")

@@ -1,0 +1,52 @@
+"""Files written whole or not at all, and known by their SHA-256."""
+
+import hashlib
+import stat
+
+import pytest
+
+from fer_tf import files
+from fer_tf.errors import UserError
+
+
+def test_what_is_written_is_read(tmp_path):
+    files.write_json(tmp_path / "deep" / "a.json", {"é": [1, 2.5, None]})
+    assert files.read_json(tmp_path / "deep" / "a.json") == {"é": [1, 2.5, None]}
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+    with pytest.raises(RuntimeError), files.replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_file_can_be_read_by_others(tmp_path):
+    """As any new file; a temporary one is private."""
+    (tmp_path / "plain").touch()
+    files.write_text(tmp_path / "a.txt", "x")
+    modes = {stat.S_IMODE((tmp_path / n).stat().st_mode) for n in ("plain", "a.txt")}
+    assert len(modes) == 1
+
+
+def test_no_number_is_written_that_json_does_not_have(tmp_path):
+    with pytest.raises(ValueError):
+        files.write_json(tmp_path / "a.json", float("nan"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", ["{", "\x80"])
+def test_a_broken_file_is_named(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(UserError, match="a.json"):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_digests_are_those_of_hashlib(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert files.sha256_of(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
+    assert files.digest_of({"a": 1, "b": 2}) == files.digest_of({"b": 2, "a": 1})
+    assert files.digest_of({"a": 1}) != files.digest_of({"a": 2})

@@ -1,0 +1,248 @@
+"""The whole way, tiny: the user's own commands, one after the other."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+from click.testing import CliRunner
+
+from fer_tf.cli import main
+from fer_tf.labels import CLASSES
+from fer_tf.picture import decode
+from fer_tf.runtime import bundle as bundles
+from fer_tf.sources import drawn
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.slow
+
+
+def fer_tf(*arguments):
+    """Run `fer-tf` in this process; a bug keeps its stack trace."""
+    found = CliRunner().invoke(main, [str(each) for each in arguments])
+    if found.exception and not isinstance(found.exception, SystemExit):
+        raise found.exception
+    return found
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """The folder in which the quickstart was walked with `--smoke`, and its output."""
+    folder = tmp_path_factory.mktemp("smoke")
+    found = fer_tf(*smoke_command(folder))
+    assert found.exit_code == 0, found.output
+    return folder, found.output
+
+
+def smoke_command(folder):
+    return (
+        "run",
+        "--config",
+        ROOT / "configs" / "quickstart.yaml",
+        "--smoke",
+        "--runs",
+        folder / "runs",
+        f"data.data_dir={folder / 'records'}",
+    )
+
+
+@pytest.fixture(scope="module")
+def experiment(smoke):
+    return smoke[0] / "runs" / "quickstart-smoke"
+
+
+def test_it_says_what_it_does_and_where_things_lie(smoke, experiment):
+    _, output = smoke
+    assert "SMOKE" in output
+    assert "Distil the student: DKD" in output
+    for path in ("report.html", "bundle", "live/annotated.mp4"):
+        assert (experiment / path).exists()
+        assert str(experiment / path) in output.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    "run", ["teachers/resnet18", "student-ce", "student-kd", "student-dkd"]
+)
+def test_every_model_leaves_what_others_build_on(experiment, run):
+    names = {path.name for path in (experiment / run).iterdir()}
+    assert {
+        "checkpoints",
+        "metrics.json",
+        "predictions.npz",
+        "calibration.json",
+    } <= names
+    assert any(name.startswith("events.out") for name in names)
+    metrics = json.loads((experiment / run / "metrics.json").read_text())
+    for figures in (
+        metrics["val"]["raw"],
+        metrics["val"]["calibrated"],
+        metrics["test"]["calibrated"],
+        metrics["test"]["by_source"]["drawn_faces"],
+    ):
+        assert {
+            "accuracy",
+            "macro_f1",
+            "nll",
+            "ece",
+            "brier",
+            "per_class_f1",
+            "n",
+        } <= set(figures)
+
+
+def test_the_experiment_has_the_files_others_read(experiment):
+    names = {path.name for path in experiment.iterdir()}
+    assert {
+        "config.yaml",
+        "manifest.csv",
+        "manifest.json",
+        "report.json",
+        "report.html",
+        "framing.json",
+    } <= names
+    soft_labels = {path.name for path in (experiment / "soft_labels").iterdir()}
+    assert {"soft_labels.npz", "soft_labels.json"} <= soft_labels
+
+
+def test_the_bundle_reads_and_is_stamped(experiment):
+    bundle = bundles.read(experiment / "bundle")
+    assert bundle.smoke
+    assert bundle.classes == CLASSES
+    assert bundle.face.framing.scale == pytest.approx(1.3, abs=0.4)
+    assert "SMOKE" in (experiment / "bundle" / "MODEL_CARD.md").read_text()
+
+
+def test_the_clip_plays(experiment):
+    film = cv2.VideoCapture(str(experiment / "live" / "annotated.mp4"))
+    read, frame = film.read()
+    film.release()
+    assert read
+    assert frame.shape == (480, 640, 3)
+
+
+def test_the_same_command_again_says_it_is_done(smoke, experiment):
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in experiment.rglob("*")
+        if path.is_file() and path.name not in ("config.yaml",)
+        and "report" not in path.name
+    }
+    found = fer_tf(*smoke_command(smoke[0]))
+    assert found.exit_code == 0, found.output
+    for path, changed in before.items():
+        assert path.stat().st_mtime_ns == changed, path
+
+
+def test_another_recipe_under_the_same_name_is_refused(smoke):
+    found = fer_tf(*smoke_command(smoke[0]), "face.clahe_clip=1.0")
+    assert found.exit_code == 2
+    assert "clahe_clip" in found.output
+    assert "experiment=" in found.output
+
+
+def test_the_bundle_is_live_where_nothing_of_training_can_be_imported(
+    experiment, tmp_path
+):
+    """And its detector is a stand-in, so that no file is fetched."""
+    program = """
+import sys
+for name in ("tensorflow", "keras", "keras_cv", "pandas", "scipy", "sklearn"):
+    sys.modules[name] = None
+from pathlib import Path
+from fer_tf.config import LiveConfig
+from fer_tf.live.rehearsal import rehearse
+rehearse(Path(sys.argv[1]), Path(sys.argv[2]), LiveConfig(), seconds=1.0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "out", experiment / "bundle"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "out" / "frames.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["face_id"] for row in rows} == {"1", "2"}
+
+
+@pytest.mark.shared
+def test_fer2013s_recipe_walks_on_its_publishers_layout(shared, tmp_path):
+    """Drawn faces in the challenge's CSV, and the real detector to frame them."""
+    detector = shared / "models" / "face_detection_yunet_2023mar.onnx"
+    if not detector.exists():
+        pytest.skip(f"no {detector}")
+    write_fer2013(tmp_path / "raw" / "fer2013" / "fer2013.csv")
+    found = CliRunner(env={"FER_TF_DETECTOR": str(detector)}).invoke(
+        main,
+        [
+            "run",
+            "--config",
+            str(ROOT / "configs" / "fer2013.yaml"),
+            "--smoke",
+            "--runs",
+            str(tmp_path / "runs"),
+            f"data.raw={tmp_path / 'raw'}",
+            f"data.data_dir={tmp_path / 'records'}",
+        ],
+    )
+    assert found.exit_code == 0, found.output
+    bundle = bundles.read(tmp_path / "runs" / "fer2013-smoke" / "bundle")
+    assert bundle.smoke
+    assert bundle.face.framing.scale == pytest.approx(1.3, abs=0.4)
+
+
+def write_fer2013(path):
+    """Write 140 drawn faces, 48 pixels and grey, as the challenge's CSV."""
+    path.parent.mkdir(parents=True)
+    usage = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["emotion", "pixels", "Usage"])
+        for record in drawn.records(140, seed=5):
+            grey = cv2.cvtColor(decode(record.image), cv2.COLOR_RGB2GRAY)
+            small = cv2.resize(grey, (48, 48), interpolation=cv2.INTER_AREA)
+            pixels = " ".join(map(str, small.ravel().tolist()))
+            writer.writerow([CLASSES.index(record.label), pixels, usage[record.split]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "--config", "no.yaml"), "no.yaml"),
+        (("run", "--dry-run", "face.sise=3"), "face.size"),
+        (("run", "data.sources=[fer2014]"), "fer2013"),
+        (("run", "data.sources=[rafdb]"), "not written yet"),
+        (("run", "student.model.name=mobilenet"), "mobilenetv3_large"),
+        (("train", "--stage", "teachers"), "fer-tf data clean"),
+        (("train", "--stage", "student"), "fer-tf data clean"),
+        (("fuse",), "fer-tf train --stage teachers"),
+        (("distill", "--loss", "kd"), "fer-tf data clean"),
+        (("calibrate",), "fer-tf train --stage teachers"),
+        (("evaluate",), "fer-tf train --stage teachers"),
+        (("export",), "fer-tf data clean"),
+        (("data", "build", "fer2013"), "fer2013.csv"),
+        (("data", "clean", "fer2013"), "fer-tf data build"),
+        (("replay", "somewhere"), "not built yet"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(
+    arguments, says, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    found = fer_tf(*arguments)
+    assert found.exit_code == 2, found.output
+    assert says in found.output
+    assert "Traceback" not in found.output
+
+
+def test_dry_run_prints_the_resolved_recipe(tmp_path):
+    found = fer_tf("run", "--dry-run", "train.epochs=3")
+    (tmp_path / "c.yaml").write_text(found.output)
+    from fer_tf import config
+
+    assert config.load(tmp_path / "c.yaml").student.train.epochs == 3

@@ -30,11 +30,13 @@ def predict_run(
     run: RunFolder,
     stage: StageConfig,
     *,
+    model: keras.Model | None = None,
     views: int = 0,
 ) -> None:
     """Write a trained model's logits: the plain pictures of validation and test.
 
     Args:
+        model: the trained model, where it is at hand; else it is read from `run`.
         views: a teacher answers this many views of each training picture as well.
     """
     step = Step(
@@ -45,7 +47,7 @@ def predict_run(
     if step.is_done():
         return
     faces = pipeline.load(config, experiment.manifest)
-    model = trained(config, stage, run.weights)
+    model = model or trained(config, stage, run.weights)
     splits = {
         name: _answers(faces[name], plain_logits(model, config, faces[name]))
         for name in ("validation", "test")

@@ -1,6 +1,7 @@
 """The last stage of an experiment's models: the chosen student to a checked bundle."""
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from fer_tf import files
 from fer_tf.calibration import Calibration
 from fer_tf.config import Config
 from fer_tf.data import pipeline
+from fer_tf.errors import CheckFailed
 from fer_tf.errors import UserError
 from fer_tf.evaluation.predict import trained
 from fer_tf.evaluation.stages import exported_student
@@ -83,9 +85,13 @@ def _write(
         model_card=text,
         **facts,
     )
-    found = parity.check(
-        model, bundle, _parity_inputs(config, experiment), calibration.temperature
-    )
+    inputs = _parity_inputs(config, experiment)
+    try:
+        found = parity.check(model, bundle, inputs, calibration.temperature)
+    except CheckFailed:
+        # Nobody shall find it later and take it for the student.
+        shutil.rmtree(bundle.folder)
+        raise
     log.info(
         "The bundle answers as the model does: at most %.1e apart on %d pictures.",
         found["max_difference"],

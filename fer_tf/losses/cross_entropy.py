@@ -1,9 +1,12 @@
 """Cross entropy against hard, soft or vote targets."""
 
+import tensorflow as tf
 from keras import ops
 
 
-def cross_entropy(*, targets, logits, label_smoothing: float = 0.0):
+def cross_entropy(
+    *, targets: tf.Tensor, logits: tf.Tensor, label_smoothing: float = 0.0
+) -> tf.Tensor:
     r"""Cross entropy of each example.
 
     .. math:: -\sum_c q'_c \log \mathrm{softmax}(z)_c,

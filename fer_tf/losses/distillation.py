@@ -4,6 +4,7 @@ Both return the divergence D alone. Who adds them to a cross entropy multiplies 
 T^2, so that the size of the gradient does not hang on T (Hinton et al., section 2).
 """
 
+import tensorflow as tf
 from keras import ops
 
 # Takes the target's place in a softmax over the others: exp of it is 0 in float32,
@@ -11,7 +12,9 @@ from keras import ops
 NEVER = -1e9
 
 
-def kd(*, teacher_logits, logits, temperature: float):
+def kd(
+    *, teacher_logits: tf.Tensor, logits: tf.Tensor, temperature: float
+) -> tf.Tensor:
     r"""Knowledge distillation, :math:`D = \mathrm{KL}(p^T \| p^S)` of each example.
 
     :math:`p = \mathrm{softmax}(z / T)`. Hinton, Vinyals and Dean, "Distilling the
@@ -32,13 +35,13 @@ def kd(*, teacher_logits, logits, temperature: float):
 
 def dkd(
     *,
-    teacher_logits,
-    logits,
-    target_index,
+    teacher_logits: tf.Tensor,
+    logits: tf.Tensor,
+    target_index: tf.Tensor,
     temperature: float,
     alpha: float = 1.0,
-    beta: float = 1.0,
-):
+    beta: float | tf.Tensor = 1.0,
+) -> tf.Tensor:
     r"""Decoupled knowledge distillation of each example.
 
     .. math:: D = \alpha\,\mathrm{KL}(b^T \| b^S)
@@ -66,7 +69,9 @@ def dkd(
     return alpha * _kl(teacher, student) + beta * _kl(other_teacher, other_student)
 
 
-def _decouple(scaled_logits, target):
+def _decouple(
+    scaled_logits: tf.Tensor, target: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Return log [p_t, 1 - p_t], [batch, 2], and log p-hat, [batch, num_classes]."""
     others = ops.where(target > 0, NEVER, scaled_logits)
     total = ops.logsumexp(scaled_logits, axis=-1)
@@ -78,5 +83,5 @@ def _decouple(scaled_logits, target):
     )
 
 
-def _kl(log_p, log_q):
+def _kl(log_p: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
     return ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)

@@ -1,0 +1,228 @@
+"""What a recipe says, section by section: frozen dataclasses without work in them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from dataclasses import field
+
+from fer_tf.errors import UserError
+from fer_tf.errors import unknown_name
+
+
+def _one_of(what: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise unknown_name(what, value, known)
+
+
+def _positive(what: str, value: float) -> None:
+    if not value > 0:
+        raise UserError(f"{what} must be positive, received {value}.")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which corpora, where they lie, and how many of their rows are used.
+
+    `limit` keeps that many rows of each source's split, chosen by the hash of the
+    key; 0 keeps all. `drawn_count` and `drawn_seed` say which drawn faces to draw.
+    """
+
+    sources: tuple[str, ...] = ("drawn_faces",)
+    raw: str = "data/raw"
+    data_dir: str = "data/records"
+    limit: int = 0
+    drawn_count: int = 2000
+    drawn_seed: int = 0
+
+
+@dataclass(frozen=True)
+class FaceConfig:
+    """The model's input (see `preprocess.FaceSpec`).
+
+    `framing_from` says where the boxes come from on which live framing is fitted:
+    `yunet` runs the detector on training pictures, `records` takes the boxes that the
+    corpus carries.
+    """
+
+    size: int = 48
+    grey: bool = True
+    clahe_clip: float = 2.0
+    clahe_tiles: int = 4
+    framing_from: str = "records"
+
+    def __post_init__(self) -> None:
+        _one_of("face.framing_from", self.framing_from, ("yunet", "records"))
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How far a view may stray from its picture.
+
+    `shift` and `scale` are fractions of the picture's side, `rotate_deg` degrees;
+    `brightness` and `contrast` fractions of the full range; `noise` a standard
+    deviation in grey levels; `cutout` the largest side of an erased square, as a
+    fraction. Each is drawn uniformly up to the value given, both ways where it has two.
+    """
+
+    flip: bool = True
+    shift: float = 0.05
+    scale: float = 0.08
+    rotate_deg: float = 8.0
+    brightness: float = 0.15
+    contrast: float = 0.25
+    noise: float = 3.0
+    cutout: float = 0.0
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A backbone by its name in `fer_tf.models`, and its regularisation."""
+
+    name: str
+    dropout: float = 0.2
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a stage is optimised: AdamW, warm-up and cosine decay.
+
+    `learning_rate` is the peak; `warmup` the fraction of all steps that lead up to
+    it; `clip_norm` the largest global norm of the gradient, 0 for none. `best_by`
+    chooses the checkpoint that is kept, on validation.
+    """
+
+    epochs: int = 5
+    batch_size: int = 32
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    clip_norm: float = 1.0
+    label_smoothing: float = 0.0
+    best_by: str = "macro_f1"
+
+    def __post_init__(self) -> None:
+        _one_of("train.best_by", self.best_by, ("macro_f1", "nll"))
+        _positive("train.epochs", self.epochs)
+        _positive("train.batch_size", self.batch_size)
+        _positive("train.learning_rate", self.learning_rate)
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """A model and how it is trained."""
+
+    model: ModelConfig
+    train: TrainConfig = TrainConfig()
+
+
+@dataclass(frozen=True)
+class SoftLabelsConfig:
+    """`views` of each training picture are answered by the teachers and stored;
+    `search` is what the teachers' weights are chosen by, on validation."""
+
+    views: int = 8
+    search: str = "nll"
+
+    def __post_init__(self) -> None:
+        _one_of("soft_labels.search", self.search, ("nll", "macro_f1"))
+        _positive("soft_labels.views", self.views)
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """One distillation stage: (1 - weight) CE + weight * temperature^2 * D.
+
+    D is KD, or DKD = alpha * TCKD + beta * NCKD; `alpha` and `beta` are DKD's alone.
+    `start` is the stage whose best student it starts from, or `scratch`.
+    """
+
+    start: str
+    temperature: float = 2.0
+    weight: float = 0.5
+    alpha: float = 1.0
+    beta: float = 4.0
+    train: TrainConfig = TrainConfig()
+
+    def __post_init__(self) -> None:
+        _one_of("distill start", self.start, ("scratch", "ce", "kd"))
+        _positive("distill temperature", self.temperature)
+        if not 0 <= self.weight <= 1:
+            raise UserError(f"distill weight must be in 0..1, received {self.weight}.")
+
+
+@dataclass(frozen=True)
+class DistillStages:
+    """The two distillation stages, by the name of their loss."""
+
+    kd: DistillConfig = DistillConfig(start="ce")
+    dkd: DistillConfig = DistillConfig(start="kd", train=TrainConfig(epochs=8))
+
+
+@dataclass(frozen=True)
+class CalibrateConfig:
+    """`wanted_accuracy` is what the abstain threshold is chosen for, on validation."""
+
+    wanted_accuracy: float = 0.9
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Which student leaves, and in which precision.
+
+    `student: best` is the one with the lowest calibrated NLL on validation.
+    """
+
+    student: str = "best"
+    precision: str = "float16"
+
+    def __post_init__(self) -> None:
+        _one_of("export.student", self.student, ("best", "ce", "kd", "dkd"))
+        _one_of("export.precision", self.precision, ("float32", "float16"))
+
+
+@dataclass(frozen=True)
+class LiveConfig:
+    """The live view.
+
+    `detect_side_px` bounds the longer side of what the detector sees. `smoothing_ms`
+    is the time constant of the smoothing, 0 for none; a label changes when another
+    leads by `hysteresis` for `hold_ms`. A track ends `forget_ms` after its face was
+    last seen.
+    """
+
+    detector_score: float = 0.65
+    detect_side_px: int = 640
+    smoothing_ms: float = 300.0
+    hysteresis: float = 0.08
+    hold_ms: float = 250.0
+    forget_ms: float = 500.0
+    drawn_clip: bool = True
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole experiment, from raw corpora to a live view."""
+
+    experiment: str = "quickstart"
+    seed: int = 0
+    smoke: bool = False
+    data: DataConfig = DataConfig()
+    face: FaceConfig = FaceConfig()
+    augment: AugmentConfig = AugmentConfig()
+    teachers: tuple[StageConfig, ...] = (
+        StageConfig(ModelConfig("resnet18"), TrainConfig(learning_rate=1e-3)),
+    )
+    student: StageConfig = StageConfig(ModelConfig("mobilenetv3_large_minimalistic"))
+    soft_labels: SoftLabelsConfig = SoftLabelsConfig()
+    distill: DistillStages = field(default_factory=DistillStages)
+    calibrate: CalibrateConfig = CalibrateConfig()
+    export: ExportConfig = ExportConfig()
+    live: LiveConfig = LiveConfig()
+
+    def __post_init__(self) -> None:
+        names = [teacher.model.name for teacher in self.teachers]
+        if not names or len(set(names)) != len(names):
+            raise UserError(
+                f"teachers must be one or more different models, received {names}."
+            )
+        if not self.data.sources:
+            raise UserError("data.sources must name at least one corpus.")

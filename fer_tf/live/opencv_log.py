@@ -3,15 +3,19 @@
 import contextlib
 from collections.abc import Iterator
 
-from cv2.utils import logging
+import cv2
+
+SILENT = 0
+# OpenCV 5 moved the two functions.
+_log = cv2.utils.logging if hasattr(cv2.utils, "logging") else cv2
 
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
     """Let OpenCV log nothing inside the block; our own errors say what is wrong."""
-    level = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    level = _log.getLogLevel()
+    _log.setLogLevel(SILENT)
     try:
         yield
     finally:
-        logging.setLogLevel(level)
+        _log.setLogLevel(level)

@@ -1,6 +1,7 @@
 """What every command shares: the recipe, its overrides, where runs lie."""
 
 import functools
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ from fer_tf import files
 from fer_tf.cli import quiet
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
+
+log = logging.getLogger(__name__)
 
 QUICKSTART = Path("configs", "quickstart.yaml")
 OVERRIDE = re.compile(r"[a-z_][a-z0-9_.]*=")
@@ -99,7 +102,18 @@ def _recipe_path(path: Path | None) -> Path | None:
 
 
 def started(config: recipes.Config, runs: Path) -> Experiment:
-    """Return the recipe's experiment under `runs`, its resolved recipe written down."""
+    """Return the recipe's experiment under `runs`, its resolved recipe written down.
+
+    The recipe that an experiment began with stays; a stage that is asked for something
+    else has that in its own record.
+    """
     experiment = Experiment(runs / config.experiment)
-    files.write_text(experiment.config, recipes.to_yaml(config))
+    if not experiment.config.exists():
+        files.write_text(experiment.config, recipes.to_yaml(config))
+    elif recipes.load(experiment.config) != config:
+        log.warning(
+            "This recipe is not the one that %s began with (%s).",
+            experiment.root,
+            experiment.config.name,
+        )
     return experiment

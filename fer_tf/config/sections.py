@@ -154,7 +154,7 @@ class DistillStages:
     """The two distillation stages, by the name of their loss."""
 
     kd: DistillConfig = DistillConfig(start="ce")
-    dkd: DistillConfig = DistillConfig(start="kd", train=TrainConfig(epochs=8))
+    dkd: DistillConfig = DistillConfig(start="kd")
 
 
 @dataclass(frozen=True)
@@ -209,9 +209,11 @@ class Config:
     face: FaceConfig = FaceConfig()
     augment: AugmentConfig = AugmentConfig()
     teachers: tuple[StageConfig, ...] = (
-        StageConfig(ModelConfig("resnet18"), TrainConfig(learning_rate=1e-3)),
+        StageConfig(ModelConfig("resnet18"), TrainConfig(epochs=4, learning_rate=1e-3)),
     )
-    student: StageConfig = StageConfig(ModelConfig("mobilenetv3_large_minimalistic"))
+    student: StageConfig = StageConfig(
+        ModelConfig("mobilenetv3_large_minimalistic"), TrainConfig(epochs=8)
+    )
     soft_labels: SoftLabelsConfig = SoftLabelsConfig()
     distill: DistillStages = field(default_factory=DistillStages)
     calibrate: CalibrateConfig = CalibrateConfig()

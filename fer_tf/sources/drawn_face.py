@@ -82,6 +82,8 @@ MOODS = {
 }
 # How far each part of a face strays from the textbook, whatever it shows.
 STRAY = Mood(0.025, 0.025, 0.015, 0.12, 0.1, 0.025, 0.02, 0.06, 0.15, 0.08, 0.015)
+# How much of the way from rest to the textbook's picture is gone.
+SHOWN = (0.85, 1.15)
 # There is no less than none of an opening or a fold.
 LEAST = Mood(*[-1.0] * 4, squint=0, smile=-1, gape=0, stretch=-0.5, square=0, skew=-1)
 
@@ -172,15 +174,9 @@ def random_look(rng: np.random.Generator) -> Look:
     )
 
 
-def random_mood(
-    expression: str, rng: np.random.Generator, weakest: float = 0.75
-) -> Mood:
-    """Return one way to show `expression`, from a hint of it to all of it.
-
-    Args:
-        weakest: the least part of the way from rest to the textbook's picture.
-    """
-    mood = Mood().towards(MOODS[expression], rng.uniform(weakest, 1.15))
+def random_mood(expression: str, rng: np.random.Generator) -> Mood:
+    """Return one way to show `expression`, nearly all or a little more of it."""
+    mood = Mood().towards(MOODS[expression], rng.uniform(*SHOWN))
     strayed = np.array(mood) + rng.normal(0, STRAY)
     return Mood(*np.maximum(strayed, LEAST))
 

@@ -137,7 +137,7 @@ def _actor(
         home=Pose(*centre_px, unit),
         light=(rng.normal(0, 0.15), -0.05),
         script=tuple(script),
-        moods=tuple(random_mood(label, rng, weakest=0.85) for label in script),
+        moods=tuple(random_mood(label, rng) for label in script),
         swing=np.stack([reach, frequency, rng.uniform(0, 2 * np.pi, 5)], axis=1),
     )
 

@@ -90,9 +90,9 @@ class TrainConfig:
     chooses the checkpoint that is kept, on validation.
     """
 
-    epochs: int = 5
+    epochs: int = 2
     batch_size: int = 32
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup: float = 0.1
     clip_norm: float = 1.0
@@ -209,11 +209,9 @@ class Config:
     face: FaceConfig = FaceConfig()
     augment: AugmentConfig = AugmentConfig()
     teachers: tuple[StageConfig, ...] = (
-        StageConfig(ModelConfig("resnet18"), TrainConfig(epochs=4, learning_rate=1e-3)),
+        StageConfig(ModelConfig("resnet18"), TrainConfig(epochs=4)),
     )
-    student: StageConfig = StageConfig(
-        ModelConfig("mobilenetv3_large_minimalistic"), TrainConfig(epochs=8)
-    )
+    student: StageConfig = StageConfig(ModelConfig("resnet18"))
     soft_labels: SoftLabelsConfig = SoftLabelsConfig()
     distill: DistillStages = field(default_factory=DistillStages)
     calibrate: CalibrateConfig = CalibrateConfig()

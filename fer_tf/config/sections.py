@@ -30,7 +30,7 @@ class DataConfig:
     raw: str = "data/raw"
     data_dir: str = "data/records"
     limit: int = 0
-    drawn_count: int = 2000
+    drawn_count: int = 1600
     drawn_seed: int = 0
 
 

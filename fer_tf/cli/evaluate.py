@@ -82,11 +82,13 @@ def evaluate(config: Config, runs: Path) -> None:
 
 
 @click.command()
-@click.argument("paths", metavar="A B...", nargs=-1, required=True, type=RUN)
 @split_option
 @seed_option
 @out_option
-def compare(paths: tuple[Path, ...], split: str, seed: int, out: Path | None) -> None:
+@recipe("RUN")
+def compare(
+    config: Config, names: tuple[str, ...], split: str, seed: int, out: Path | None
+) -> None:
     """Compare runs with the first, paired on the same records.
 
     A run is a model's folder, or the predictions.npz in it.
@@ -96,7 +98,8 @@ def compare(paths: tuple[Path, ...], split: str, seed: int, out: Path | None) ->
     """
     from fer_tf.evaluation import comparison
 
-    table = comparison.compare(comparison.load_all(list(paths), split), seed)
+    paths = [Path(name) for name in names]
+    table = comparison.compare(comparison.load_all(paths, split), seed)
     _write(out, table)
     Console().print(*_comparison_tables(table))
 
@@ -113,7 +116,9 @@ def compare(paths: tuple[Path, ...], split: str, seed: int, out: Path | None) ->
 @split_option
 @seed_option
 @out_option
+@recipe()
 def gate(
+    config: Config,
     candidate: Path,
     baseline: Path,
     rules: Path | None,

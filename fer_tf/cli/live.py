@@ -167,7 +167,10 @@ def predict(
 @click.argument("session", type=FOLDER)
 @click.option("--labels", type=FILE, help="True labels: a CSV start_ms,end_ms,label.")
 @click.option("--out", type=FILE, help="Write the figures as JSON.")
-def score(session: Path, labels: Path | None, out: Path | None) -> None:
+@recipe()
+def score(
+    config: Config, session: Path, labels: Path | None, out: Path | None
+) -> None:
     """Score a labelled session: accuracy, macro-F1, flips per minute.
 
     \b

@@ -80,7 +80,9 @@ def features() -> tfds.features.FeaturesDict:
             ),
             "votes": tfds.features.Sequence(np.int64),
             "subject": tfds.features.Text(),
+            "photo": tfds.features.Text(),
             "box_xywh_px": tfds.features.Sequence(np.float32),
+            "square_xywh_px": tfds.features.Sequence(np.float32),
         }
     )
 
@@ -95,5 +97,7 @@ def example(record: Record) -> dict[str, Any]:
         "distribution": record.distribution,
         "votes": record.votes,
         "subject": record.subject,
+        "photo": record.photo,
         "box_xywh_px": record.box_xywh_px,
+        "square_xywh_px": record.square_xywh_px,
     }

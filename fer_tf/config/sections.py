@@ -22,16 +22,53 @@ def _positive(what: str, value: float) -> None:
 class DataConfig:
     """Which corpora, where they lie, and how many of their rows are used.
 
+    Sources in `held_out` are never trained on: they are the test of domain shift, with
+    their test split where they have one and with all of them where they have none.
+    `ferplus_weight` is how much of a training target is FERPlus' votes where a
+    picture is in both; the rest is FER2013's label. At 0 FERPlus is not trained on.
+    `disagreeing` says what becomes of duplicates with different labels that are trained
+    on: `list` leaves them as they are, `merge` gives all of them the mean of their
+    votes. `source_weights` says how often each source is drawn in training, in the
+    order of `sources`; empty, as often as it has pictures.
     `limit` keeps that many rows of each source's split, chosen by the hash of the
     key; 0 keeps all. `drawn_count` and `drawn_seed` say which drawn faces to draw.
     """
 
     sources: tuple[str, ...] = ("drawn_faces",)
+    held_out: tuple[str, ...] = ()
+    ferplus_weight: float = 1.0
+    disagreeing: str = "list"
+    source_weights: tuple[float, ...] = ()
     raw: str = "data/raw"
     data_dir: str = "data/records"
     limit: int = 0
     drawn_count: int = 1600
     drawn_seed: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("data.disagreeing", self.disagreeing, ("list", "merge"))
+        if not 0 <= self.ferplus_weight <= 1:
+            raise UserError(
+                f"data.ferplus_weight must be in 0..1, received {self.ferplus_weight}."
+            )
+        for source in self.held_out:
+            _one_of("source in data.held_out", source, self.sources)
+        if self.sources and not set(self.sources) - set(self.held_out):
+            raise UserError("data.held_out leaves no source to train on.")
+        self._check_weights()
+
+    def _check_weights(self) -> None:
+        weights = self.source_weights
+        if weights and len(weights) != len(self.sources):
+            raise UserError(
+                f"data.source_weights must have a number for each of the "
+                f"{len(self.sources)} sources, received {len(weights)}."
+            )
+        if weights and (min(weights) < 0 or sum(weights) <= 0):
+            raise UserError(
+                "data.source_weights must be 0 or more, and not all 0, received "
+                f"{list(weights)}."
+            )
 
 
 @dataclass(frozen=True)

@@ -84,5 +84,7 @@ def _record(example: Mapping[str, Any], split: str) -> Record:
         split=split,
         votes=tuple(example["votes"].tolist()),
         subject=example["subject"].decode(),
+        photo=example["photo"].decode(),
         box_xywh_px=tuple(example["box_xywh_px"].tolist()),
+        square_xywh_px=tuple(example["square_xywh_px"].tolist()),
     )

@@ -17,10 +17,15 @@ class Record:
         label_original: the publisher's own label, verbatim.
         distribution: seven probabilities in class order; all zero where `label` is "".
         votes: the raw crowd votes in the publisher's columns; empty where it has none.
-        split: one of `SPLITS`.
+        split: the publisher's, one of `SPLITS`; `train` where it has none. The
+            manifest decides on the one that is used.
         subject: whose face it is, where the publisher says so; else "".
+        photo: the larger picture that the face was cut from, where others may come
+            from the same one; else "".
         box_xywh_px: the face in the picture, where the corpus itself knows it; else
             empty.
+        square_xywh_px: the part of the picture that a model is shown; what lies around
+            it is slack, for jitter. Empty where it is all of the picture.
     """
 
     key: str
@@ -31,7 +36,9 @@ class Record:
     split: str
     votes: tuple[int, ...] = ()
     subject: str = ""
+    photo: str = ""
     box_xywh_px: tuple[float, ...] = ()
+    square_xywh_px: tuple[float, ...] = ()
 
     @property
     def source(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from fer_tf import files
 from fer_tf.config import Config
+from fer_tf.data.crops import shown
 from fer_tf.data.pipeline import kept_records
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
@@ -57,7 +58,10 @@ def fit(
         detector = yunet.load(
             yunet_model.find(detector_model), score=config.live.detector_score
         )
-        pictures = (pixels for _, pixels in _pictures(config, manifest))
+        pictures = (
+            shown(pixels, record.square_xywh_px)
+            for record, pixels in _pictures(config, manifest)
+        )
         fitted, report = framing.fit(pictures, detector)
     else:
         fitted, report = _from_records(_pictures(config, manifest))
@@ -69,7 +73,7 @@ def fit(
 
 def _from_records(pictures: Pictures) -> Fitted:
     boxed = [
-        (record.box_xywh_px, pixels.shape[1::-1])
+        _box_in_square(record, pixels)
         for record, pixels in pictures
         if record.box_xywh_px
     ]
@@ -80,6 +84,15 @@ def _from_records(pictures: Pictures) -> Fitted:
         )
     boxes, sizes = zip(*boxed, strict=True)
     return fit_framing(boxes, sizes)
+
+
+def _box_in_square(record: Record, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a face's box within what a model is shown, and the size of that."""
+    box = np.array(record.box_xywh_px, float)
+    if not record.square_xywh_px:
+        return box, np.array(pixels.shape[1::-1])
+    square = np.array(record.square_xywh_px)
+    return box - [*square[:2], 0, 0], square[2:]
 
 
 def _pictures(config: Config, manifest: Path) -> Pictures:

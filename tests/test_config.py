@@ -110,6 +110,22 @@ def test_a_wrong_value_is_the_users_mistake(override):
         recipes.load(None, [override])
 
 
+@pytest.mark.parametrize(
+    "override",
+    [
+        "augment.shift=-0.1",
+        "augment.downscale=1.0",
+        "augment.grey=1.5",
+        "augment.jpeg_quality=96",
+        "augment.blur=.nan",
+    ],
+)
+def test_a_value_out_of_its_range_is_named(override):
+    name = override.partition("=")[0].removeprefix("student.")
+    with pytest.raises(UserError, match=name):
+        recipes.load(None, [override])
+
+
 @pytest.mark.parametrize("text", ["- a\n", "a: [\n", "seed: 1\nseeed: 2\n"])
 def test_a_file_that_is_no_recipe_is_refused(tmp_path, text):
     (tmp_path / "c.yaml").write_text(text)

@@ -90,14 +90,39 @@ class FaceConfig:
         _one_of("face.framing_from", self.framing_from, ("yunet", "records"))
 
 
+# Beyond these a view shows nothing of its picture.
+_AUGMENT_LIMITS = {
+    "shift": 1,
+    "scale": 0.9,
+    "rotate_deg": 180,
+    "brightness": 1,
+    "contrast": 1,
+    "tint": 1,
+    "downscale": 0.95,
+    "blur": 0.5,
+    "noise": 255,
+    "jpeg_quality": 95,
+    "grey": 1,
+    "cutout": 1,
+}
+
+
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How far a view may stray from its picture.
+    """How far a view may stray from its picture; 0 switches an augmentation off.
 
-    `shift` and `scale` are fractions of the picture's side, `rotate_deg` degrees;
-    `brightness` and `contrast` fractions of the full range; `noise` a standard
-    deviation in grey levels; `cutout` the largest side of an erased square, as a
-    fraction. Each is drawn uniformly up to the value given, both ways where it has two.
+    Geometry: `shift` and `scale` are fractions of the square's side, `rotate_deg`
+    degrees. Light: `brightness` and `contrast` are fractions of the full range, `tint`
+    is how far each colour's gain may be from 1. Lens: `downscale` is the part of the
+    side's pixels that may be lost, as of a face far away, `blur` the standard deviation
+    of a Gaussian, as a fraction of the side. Camera: `noise` is a standard deviation in
+    grey levels, `jpeg_quality` the lowest that half of the views are compressed with
+    (the best is 95). `grey` is the probability that colour is lost, `cutout` the
+    largest side of the square that half of the views lose, as a fraction.
+
+    Each is drawn uniformly up to the value given, both ways where it has two. What a
+    webcam does is about a tint of 0.15, a downscale of 0.5, a blur of 0.015, a noise of
+    8 and a jpeg_quality of 40.
     """
 
     flip: bool = True
@@ -106,8 +131,21 @@ class AugmentConfig:
     rotate_deg: float = 8.0
     brightness: float = 0.15
     contrast: float = 0.25
+    tint: float = 0.0
+    downscale: float = 0.0
+    blur: float = 0.0
     noise: float = 3.0
+    jpeg_quality: int = 0
+    grey: float = 0.0
     cutout: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, limit in _AUGMENT_LIMITS.items():
+            value = getattr(self, name)
+            if not 0 <= value <= limit:
+                raise UserError(
+                    f"augment.{name} must be in 0..{limit}, received {value}."
+                )
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,56 @@ have answered.
 """
 
 import hashlib
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from fer_tf.config import AugmentConfig
+from fer_tf.data.crops import Crop
 from fer_tf.preprocess import FaceSpec
-from fer_tf.preprocess import as_rgb
 from fer_tf.preprocess import prepare
 
-# A warp samples between four pixels; from a picture much larger than the view it would
-# skip some, which a camera's lens does not do.
-MAX_SHRINK = 1.5
+# JPEG and the erased square come to half of the views.
+HALF = 0.5
+BEST_JPEG_QUALITY = 95
+# A Gaussian narrower than this changes no pixel by a grey level.
+MIN_BLUR_PX = 0.2
+
+
+class Draws(NamedTuple):
+    """A number in [0, 1) for every choice that a view makes.
+
+    All are drawn for every view, in this order, whatever a recipe switches on: to
+    change one augmentation leaves the others' choices as they are. So a new one goes to
+    the end.
+    """
+
+    rotate: float
+    scale: float
+    shift_x: float
+    shift_y: float
+    flip: float
+    brightness: float
+    contrast: float
+    red: float
+    green: float
+    blue: float
+    downscale: float
+    blur: float
+    noise: float
+    jpeg: float
+    jpeg_quality: float
+    grey: float
+    cutout: float
+    cutout_side: float
+    cutout_x: float
+    cutout_y: float
+    cutout_level: float
 
 
 def view(
-    picture: np.ndarray,
+    crop: Crop,
     *,
     spec: FaceSpec,
     augment: AugmentConfig,
@@ -31,19 +65,21 @@ def view(
 ) -> np.ndarray:
     """Return view `number` of a picture, as the model takes it.
 
-    One warp (jitter and resize together), then light and camera, then the very
-    `prepare` that live calls.
-
-    Args:
-        picture: uint8 [height, width] or [height, width, 3], RGB.
+    One warp (jitter and resize together), then light, then what a lens and a camera do,
+    then the very `prepare` that live calls.
 
     Returns:
         uint8 [spec.size, spec.size, 3], RGB.
     """
     rng = _generator(seed, key, number)
-    warped = _warp(_bound(as_rgb(picture), spec.size), spec.size, augment, rng)
-    lit = _light(warped, augment, rng)
-    return prepare(_cut_out(lit, augment, rng), spec)
+    draws = Draws(*rng.random(len(Draws._fields)).tolist())
+    pixels = _warp(crop, spec.size, augment, draws)
+    pixels = _light(pixels, augment, draws)
+    pixels = _lens(pixels, augment, draws)
+    pixels = _noise(pixels, augment, draws, rng)
+    pixels = _jpeg(pixels, augment, draws)
+    pixels = _grey(pixels, augment, draws)
+    return prepare(_cut_out(pixels, augment, draws), spec)
 
 
 def _generator(seed: int, key: str, number: int) -> np.random.Generator:
@@ -53,32 +89,26 @@ def _generator(seed: int, key: str, number: int) -> np.random.Generator:
     )
 
 
-def _bound(rgb: np.ndarray, size: int) -> np.ndarray:
-    height, width = rgb.shape[:2]
-    ratio = size * MAX_SHRINK / min(height, width)
-    if ratio >= 1:
-        return rgb
-    wanted = (round(width * ratio), round(height * ratio))
-    return cv2.resize(rgb, wanted, interpolation=cv2.INTER_AREA)
+def _both_ways(draw: float, furthest: float) -> float:
+    return (2 * draw - 1) * furthest
 
 
-def _warp(
-    rgb: np.ndarray, size: int, augment: AugmentConfig, rng: np.random.Generator
-) -> np.ndarray:
-    height, width = rgb.shape[:2]
-    angle = np.deg2rad(rng.uniform(-augment.rotate_deg, augment.rotate_deg))
-    zoom = 1 + rng.uniform(-augment.scale, augment.scale)
-    shift = rng.uniform(-augment.shift, augment.shift, 2)
-    mirror = -1.0 if augment.flip and rng.random() < 0.5 else 1.0
+def _warp(crop: Crop, size: int, augment: AugmentConfig, draws: Draws) -> np.ndarray:
+    """Sample the jittered square; beyond the crop's slack it is mirrored."""
+    angle = np.deg2rad(_both_ways(draws.rotate, augment.rotate_deg))
+    zoom = 1 + _both_ways(draws.scale, augment.scale)
+    shift = np.array([draws.shift_x, draws.shift_y]) * 2 - 1
+    mirror = -1.0 if augment.flip and draws.flip < 0.5 else 1.0
+    corner, sides = np.array(crop.square_xywh_px).reshape(2, 2)
     cosine, sine = np.cos(angle), np.sin(angle)
     turn = np.array([[cosine * mirror, -sine], [sine * mirror, cosine]])
-    # From the view's pixels to the picture's, centre to centre; half a pixel is the
+    # From the view's pixels to the crop's, centre to centre; half a pixel is the
     # difference between a pixel's corner and its middle.
-    linear = turn * zoom * np.array([[width], [height]]) / size
-    centre = (0.5 + shift) * (width, height) - 0.5
+    linear = turn * zoom * sides[:, None] / size
+    centre = corner + (0.5 + shift * augment.shift) * sides - 0.5
     offset = centre - linear @ np.full(2, (size - 1) / 2)
     return cv2.warpAffine(
-        rgb,
+        crop.pixels,
         np.column_stack([linear, offset]),
         (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -86,29 +116,84 @@ def _warp(
     )
 
 
-def _light(
-    rgb: np.ndarray, augment: AugmentConfig, rng: np.random.Generator
-) -> np.ndarray:
-    contrast = 1 + rng.uniform(-augment.contrast, augment.contrast)
-    brightness = 255 * rng.uniform(-augment.brightness, augment.brightness)
-    noise = rng.uniform(0, augment.noise) * rng.standard_normal(
-        (*rgb.shape[:2], 1), np.float32
-    )
-    values = (rgb - np.float32(127.5)) * np.float32(contrast) + np.float32(
-        127.5 + brightness
-    )
-    return np.clip(np.rint(values + noise), 0, 255).astype(np.uint8)
+def _light(pixels: np.ndarray, augment: AugmentConfig, draws: Draws) -> np.ndarray:
+    """Brightness, contrast, and a tint as of a wrong white balance, in one look-up."""
+    contrast = 1 + _both_ways(draws.contrast, augment.contrast)
+    brightness = 255 * _both_ways(draws.brightness, augment.brightness)
+    gains = 1.0
+    if augment.tint:
+        pixels = _colour(pixels)
+        tints = np.array([draws.red, draws.green, draws.blue]) * 2 - 1
+        gains = 1 + tints * augment.tint
+    levels = np.arange(256.0).reshape(256, 1, 1)
+    lit = ((levels - 127.5) * contrast + 127.5 + brightness) * gains
+    return cv2.LUT(pixels, np.rint(lit).clip(0, 255).astype(np.uint8))
 
 
-def _cut_out(
-    rgb: np.ndarray, augment: AugmentConfig, rng: np.random.Generator
+def _colour(pixels: np.ndarray) -> np.ndarray:
+    return pixels if pixels.ndim == 3 else cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
+
+
+def _lens(pixels: np.ndarray, augment: AugmentConfig, draws: Draws) -> np.ndarray:
+    """Make the face as coarse as one far away, and as soft as one out of focus."""
+    size = pixels.shape[0]
+    side = max(1, round(size * (1 - draws.downscale * augment.downscale)))
+    if side < size:
+        small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
+        pixels = cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
+    sigma = draws.blur * augment.blur * size
+    if sigma > MIN_BLUR_PX:
+        pixels = cv2.GaussianBlur(pixels, (0, 0), sigma)
+    return pixels
+
+
+def _noise(
+    pixels: np.ndarray,
+    augment: AugmentConfig,
+    draws: Draws,
+    rng: np.random.Generator,
 ) -> np.ndarray:
+    """Add noise, the same to all channels: a sensor's is mostly of luminance."""
+    if not augment.noise:
+        return pixels
+    noise = rng.standard_normal(pixels.shape[:2], np.float32)
+    noise *= np.float32(draws.noise * augment.noise)
+    noise = noise if pixels.ndim == 2 else noise[..., None]
+    return np.rint(pixels + noise).clip(0, 255).astype(np.uint8)
+
+
+def _jpeg(pixels: np.ndarray, augment: AugmentConfig, draws: Draws) -> np.ndarray:
+    if not augment.jpeg_quality or draws.jpeg >= HALF:
+        return pixels
+    span = BEST_JPEG_QUALITY - augment.jpeg_quality
+    quality = round(augment.jpeg_quality + draws.jpeg_quality * span)
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    done, data = cv2.imencode(".jpg", _turned(pixels), options)
+    if not done:
+        raise ValueError(f"pixels of shape {pixels.shape} cannot be encoded.")
+    return _turned(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
+
+
+def _turned(pixels: np.ndarray) -> np.ndarray:
+    """Turn RGB to OpenCV's BGR, or back; grey stays."""
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+
+
+def _grey(pixels: np.ndarray, augment: AugmentConfig, draws: Draws) -> np.ndarray:
+    if pixels.ndim == 2 or draws.grey >= augment.grey:
+        return pixels
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+
+
+def _cut_out(pixels: np.ndarray, augment: AugmentConfig, draws: Draws) -> np.ndarray:
     """Erase a square, half the time (DeVries and Taylor, arXiv:1708.04552)."""
-    size = rgb.shape[0]
-    side = int(rng.uniform(0, augment.cutout) * size)
-    top, left = rng.integers(0, size, 2) - side // 2
-    level = rng.integers(0, 256)
-    if side and rng.random() < 0.5:
-        rows, columns = slice(max(0, top), top + side), slice(max(0, left), left + side)
-        rgb[rows, columns] = level
-    return rgb
+    size = pixels.shape[0]
+    side = int(draws.cutout_side * augment.cutout * size)
+    if not side or draws.cutout >= HALF:
+        return pixels
+    top = int(draws.cutout_y * size) - side // 2
+    left = int(draws.cutout_x * size) - side // 2
+    rows, columns = slice(max(0, top), top + side), slice(max(0, left), left + side)
+    pixels = np.array(pixels)
+    pixels[rows, columns] = int(draws.cutout_level * 256)
+    return pixels

@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
+from rich.progress import track
 
+from fer_tf import files
 from fer_tf.config import AugmentConfig
 from fer_tf.config import Config
+from fer_tf.data import cache
+from fer_tf.data import crops
 from fer_tf.data import records
 from fer_tf.data.augment import view
+from fer_tf.data.crops import Crop
 from fer_tf.errors import UserError
 from fer_tf.labels import INDEX
 from fer_tf.labels import NUM_CLASSES
+from fer_tf.manifest import hashes
 from fer_tf.manifest import table
 from fer_tf.picture import decode
 from fer_tf.preprocess import FaceSpec
@@ -28,11 +35,11 @@ PLAIN = -1
 
 @dataclass(frozen=True)
 class Faces:
-    """The kept records of one split, decoded once.
+    """The kept records of one split.
 
     Attributes:
         keys: str [n].
-        pictures: n arrays of uint8 [height, width, 3], RGB.
+        crops: n of them, mapped from disk as they are asked for.
         targets: float32 [n, 7], distributions.
         labels: int64 [n].
         sources: str [n].
@@ -40,7 +47,7 @@ class Faces:
     """
 
     keys: np.ndarray
-    pictures: list[np.ndarray]
+    crops: Sequence[Crop]
     targets: np.ndarray
     labels: np.ndarray
     sources: np.ndarray
@@ -51,18 +58,25 @@ class Faces:
 
 
 def load(config: Config, manifest: Path) -> dict[str, Faces]:
-    """Read the pictures that the manifest keeps, by split.
+    """Return the pictures that the manifest keeps, by split.
+
+    They are decoded by the first command that asks for them; later ones find them in
+    `<data_dir>/crops/`.
 
     Raises:
-        UserError: a kept row has no record, or a split that is needed has no row.
+        UserError: a kept row has no record or another picture than it had, or a split
+            has no row.
+        OutsideError: the crops cannot be written.
     """
-    rows = table.read(manifest)
-    rows = rows[table.kept(rows)]
-    pictures = {
-        record.key: pixels for record, pixels in kept_records(config, manifest)
-    }
-    _check_complete(rows["key"], pictures)
-    return {split: _faces(rows[rows["split"] == split], pictures) for split in SPLITS}
+    rows = _kept_rows(manifest)
+    for split in SPLITS:
+        if not (rows["split"] == split).any():
+            raise UserError(
+                f"the manifest keeps no picture of the split {split}: see "
+                "`fer-tf data stats`."
+            )
+    found = _crops(config, rows)
+    return {split: _faces(rows, found, split) for split in SPLITS}
 
 
 def kept_records(
@@ -73,32 +87,87 @@ def kept_records(
     The order is that of the records, which has nothing to do with their content: the
     first thousand are as good as any.
     """
+    rows = _kept_rows(manifest)
+    yield from _records(config, rows[rows["split"].isin(splits)])
+
+
+def _kept_rows(manifest: Path) -> pd.DataFrame:
     rows = table.read(manifest)
-    rows = rows[table.kept(rows) & rows["split"].isin(splits)]
+    return rows[table.kept(rows)]
+
+
+def _records(
+    config: Config, rows: pd.DataFrame
+) -> Iterator[tuple[Record, np.ndarray]]:
     keys = set(rows["key"])
-    for source in sorted(set(rows["source"])):
-        folder = records.locate(Path(config.data.data_dir), source, config.data)
+    for folder in _folders(config, rows):
         for record in records.read(folder):
             if record.key in keys:
                 yield record, decode(record.image)
 
 
-def _check_complete(keys, pictures: Mapping[str, np.ndarray]) -> None:
-    missing = [key for key in keys if key not in pictures]
-    if missing:
+def _folders(config: Config, rows: pd.DataFrame) -> list[Path]:
+    data_dir = Path(config.data.data_dir)
+    return [
+        records.locate(data_dir, source, config.data)
+        for source in sorted(set(rows["source"]))
+    ]
+
+
+def _crops(config: Config, rows: pd.DataFrame) -> cache.Crops:
+    folder = Path(config.data.data_dir, "crops", _digest(config, rows))
+    found = cache.find(folder, len(rows))
+    if found is None:
+        made = track(
+            _made_crops(config, rows),
+            description="Decode the pictures",
+            total=len(rows),
+            transient=True,
+        )
+        found = cache.write(folder, made, len(rows))
+    return found
+
+
+def _digest(config: Config, rows: pd.DataFrame) -> str:
+    """Return what names a cache: everything that its crops depend on."""
+    return files.digest_of(
+        {
+            "keys": rows["key"].tolist(),
+            "sha256": rows["sha256"].tolist(),
+            "records": [
+                files.sha256_of(folder / "dataset_info.json")
+                for folder in _folders(config, rows)
+            ],
+            "bounds": [config.face.size, crops.MAX_SHRINK, crops.SLACK],
+        }
+    )
+
+
+def _made_crops(config: Config, rows: pd.DataFrame) -> Iterator[tuple[int, Crop]]:
+    row_of = {key: row for row, key in enumerate(rows["key"])}
+    expected = dict(zip(rows["key"], rows["sha256"], strict=True))
+    for record, pixels in _records(config, rows):
+        if hashes.sha256_of_pixels(pixels) != expected.pop(record.key):
+            raise UserError(
+                f"{record.key} is not the picture that the manifest was made from. "
+                "Its source was built again: clean again."
+            )
+        crop = crops.crop_of(pixels, record.square_xywh_px, config.face.size)
+        yield row_of[record.key], crop
+    if expected:
         raise UserError(
-            f"{len(missing)} rows of the manifest have no record, first {missing[0]!r}."
-            " Build their source again, or clean again."
+            f"{len(expected)} rows of the manifest have no record, first "
+            f"{next(iter(expected))!r}. Build their source again, or clean again."
         )
 
 
-def _faces(rows, pictures: Mapping[str, np.ndarray]) -> Faces:
-    if not len(rows):
-        raise UserError("a split of the manifest is empty: see `fer-tf data stats`.")
+def _faces(rows: pd.DataFrame, found: cache.Crops, split: str) -> Faces:
+    places = np.flatnonzero(rows["split"] == split)
+    rows = rows.iloc[places]
     targets = np.array([text.split() for text in rows["distribution"]], np.float32)
     return Faces(
         keys=rows["key"].to_numpy(str),
-        pictures=[pictures[key] for key in rows["key"]],
+        crops=found.take(places),
         targets=targets.reshape(-1, NUM_CLASSES),
         labels=np.array([INDEX[name] for name in rows["label"]]),
         sources=rows["source"].to_numpy(str),
@@ -170,11 +239,11 @@ def _pixels(
     augment: AugmentConfig,
     seed: int,
 ) -> np.ndarray:
-    picture = faces.pictures[row]
+    crop = faces.crops[row]
     if number == PLAIN:
-        return prepare(picture, spec)
+        return prepare(crop.plain, spec)
     return view(
-        picture,
+        crop,
         spec=spec,
         augment=augment,
         seed=seed,

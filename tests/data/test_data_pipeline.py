@@ -1,26 +1,45 @@
 """Records, manifest and soft labels joined: order, views and what is evaluated."""
 
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import tfds_builders
+from fer_tf import config as recipes
 from fer_tf.config import AugmentConfig
+from fer_tf.data import cache
 from fer_tf.data import pipeline
+from fer_tf.data import records
 from fer_tf.data.augment import view
+from fer_tf.data.crops import crop_of
 from fer_tf.data.pipeline import Faces
+from fer_tf.errors import UserError
+from fer_tf.manifest import clean
+from fer_tf.manifest import table
+from fer_tf.picture import decode
 from fer_tf.preprocess import FaceSpec
 from fer_tf.preprocess import prepare
 
 SPEC = FaceSpec(size=16)
-AUGMENT = AugmentConfig()
+AUGMENT = AugmentConfig(
+    tint=0.2, downscale=0.5, blur=0.02, jpeg_quality=30, grey=0.3, cutout=0.3
+)
 
 
 @pytest.fixture
-def faces():
+def pictures():
     rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (20 + r, 24, 3), np.uint8) for r in range(10)]
+
+
+@pytest.fixture
+def faces(pictures):
     labels = np.arange(10) % 7
     return Faces(
         keys=np.array([f"a/{row}" for row in range(10)]),
-        pictures=[rng.integers(0, 256, (20 + r, 24, 3), np.uint8) for r in range(10)],
+        crops=[crop_of(picture, (), SPEC.size) for picture in pictures],
         targets=np.eye(7, dtype=np.float32)[labels],
         labels=labels,
         sources=np.array(["a"] * 10),
@@ -57,7 +76,7 @@ def test_a_batch_holds_the_views_that_augment_gives_outside_it(faces):
     (found,) = take(faces, [3, 3, 8], [0, 5, 1])
     for image, row, number in zip(found["image"], [3, 3, 8], [0, 5, 1], strict=True):
         expected = view(
-            faces.pictures[row],
+            faces.crops[row],
             spec=SPEC,
             augment=AUGMENT,
             seed=4,
@@ -67,11 +86,11 @@ def test_a_batch_holds_the_views_that_augment_gives_outside_it(faces):
         np.testing.assert_array_equal(image, expected)
 
 
-def test_what_is_evaluated_is_what_live_prepares(faces):
+def test_what_is_evaluated_is_what_live_prepares(faces, pictures):
     images = np.concatenate(
         [batch["image"].numpy() for batch in pipeline.plain_batches(faces, SPEC, 4)]
     )
-    for image, picture in zip(images, faces.pictures, strict=True):
+    for image, picture in zip(images, pictures, strict=True):
         np.testing.assert_array_equal(image, prepare(picture, SPEC))
 
 
@@ -96,3 +115,123 @@ def test_an_epoch_is_a_permutation_and_each_epoch_another():
     assert (first != second).any()
     assert (first != other).any()
     assert (second != other).any()
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """A recipe of seventy drawn faces, which are built."""
+    folder = tmp_path_factory.mktemp("records")
+    config = recipes.load(None, ["data.drawn_count=70", f"data.data_dir={folder}"])
+    tfds_builders.build("drawn_faces", folder, folder, config.data)
+    return config
+
+
+@pytest.fixture
+def data_dir(config, tmp_path):
+    """The built records in a folder of their own, where no crops are yet."""
+    (source,) = config.data.sources
+    (tmp_path / source).symlink_to(Path(config.data.data_dir, source))
+    return tmp_path
+
+
+@pytest.fixture
+def own(config, data_dir):
+    return recipes.load(None, ["data.drawn_count=70", f"data.data_dir={data_dir}"])
+
+
+@pytest.fixture
+def manifest(own, data_dir):
+    folder = records.locate(data_dir, "drawn_faces", own.data)
+    table.write(data_dir / "manifest.csv", clean.clean(records.read(folder)))
+    return data_dir / "manifest.csv"
+
+
+def same(found, expected):
+    for name in ("keys", "targets", "labels", "sources", "groups"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    for one, other in zip(found.crops, expected.crops, strict=True):
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+        np.testing.assert_array_equal(one.plain, other.plain)
+
+
+def test_records_and_manifest_are_joined_by_key(own, manifest):
+    faces = pipeline.load(own, manifest)
+    assert {split: len(each) for split, each in faces.items()} == {
+        "train": 49,
+        "validation": 14,
+        "test": 7,
+    }
+    by_key = {record.key: record for record, _ in pipeline.kept_records(own, manifest)}
+    for each in faces.values():
+        for key, crop, target in zip(each.keys, each.crops, each.targets, strict=True):
+            expected = crop_of(decode(by_key[key].image), (), own.face.size)
+            np.testing.assert_array_equal(crop.pixels, expected.pixels)
+            np.testing.assert_allclose(target, by_key[key].distribution, atol=1e-6)
+
+
+def test_pictures_are_decoded_once(own, manifest, monkeypatch):
+    first = pipeline.load(own, manifest)
+    monkeypatch.setattr(pipeline, "decode", None)
+    again = pipeline.load(own, manifest)
+    for split in first:
+        same(again[split], first[split])
+
+
+def test_a_damaged_cache_is_made_anew(own, manifest, data_dir):
+    first = pipeline.load(own, manifest)["train"].crops[0].pixels.copy()
+    (packed,) = data_dir.glob("crops/*/pixels.u8")
+    packed.write_bytes(packed.read_bytes()[:-1])
+    again = pipeline.load(own, manifest)["train"].crops[0].pixels
+    np.testing.assert_array_equal(again, first)
+
+
+def test_another_size_or_choice_of_rows_is_another_cache(own, manifest, data_dir):
+    pipeline.load(own, manifest)
+    rows = table.read(manifest)
+    rows.loc[rows.index[rows["split"] == "train"][0], "excluded"] = "by hand"
+    table.write(manifest, rows)
+    assert len(pipeline.load(own, manifest)["train"]) == 48
+    larger = recipes.load(
+        None, ["data.drawn_count=70", f"data.data_dir={data_dir}", "face.size=56"]
+    )
+    assert pipeline.load(larger, manifest)["train"].crops[0].plain.shape[:2] == (56, 56)
+    assert len([*data_dir.glob("crops/*")]) == 3
+
+
+def test_a_row_without_a_record_is_told_and_nothing_is_kept(own, manifest, data_dir):
+    rows = table.read(manifest)
+    rows.loc[0, "key"] = "drawn_faces/nobody"
+    table.write(manifest, rows)
+    with pytest.raises(UserError, match="'drawn_faces/nobody'. Build"):
+        pipeline.load(own, manifest)
+    assert not [*data_dir.glob("crops/*")]
+
+
+def test_a_picture_that_is_no_longer_the_manifests_is_told(own, manifest):
+    rows = table.read(manifest)
+    rows.loc[3, "sha256"] = "0" * 64
+    table.write(manifest, rows)
+    with pytest.raises(UserError, match=f"{rows['key'][3]} is not the picture"):
+        pipeline.load(own, manifest)
+
+
+def test_a_split_without_a_row_is_named(own, manifest):
+    rows = table.read(manifest)
+    rows.loc[rows["split"] == "test", "excluded"] = "by hand"
+    table.write(manifest, rows)
+    with pytest.raises(UserError, match="the split test"):
+        pipeline.load(own, manifest)
+
+
+def test_memory_stays_flat_as_the_corpus_grows(tmp_path):
+    """Crops come from a map: what Python allocates does not hang on how many."""
+    crop = crop_of(np.zeros((64, 64, 3), np.uint8), (), 64)
+    peaks = []
+    for count in (50, 2000):
+        folder = tmp_path / str(count)
+        tracemalloc.start()
+        crops = cache.write(folder, ((row, crop) for row in range(count)), count)
+        sum(crops[row].pixels.sum() for row in range(count))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 2000 * crop.pixels.size / 10

@@ -118,12 +118,40 @@ def test_a_wrong_value_is_the_users_mistake(override):
         "augment.grey=1.5",
         "augment.jpeg_quality=96",
         "augment.blur=.nan",
+        "student.train.mixup=-1",
+        "student.train.cutmix=.inf",
+        "student.train.sampling=class_balanced",
     ],
 )
 def test_a_value_out_of_its_range_is_named(override):
     name = override.partition("=")[0].removeprefix("student.")
     with pytest.raises(UserError, match=name):
         recipes.load(None, [override])
+
+
+def test_a_batch_is_mixed_in_one_way():
+    with pytest.raises(UserError, match="set one of them to 0"):
+        recipes.load(None, ["student.train.mixup=0.2", "student.train.cutmix=1"])
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+@pytest.mark.parametrize("where", ["train", "distill.kd.train", "distill.dkd.train"])
+def test_mixing_is_for_training_on_labels_alone(name, where):
+    """`train.mixup` reaches every stage: the error says what does not."""
+    with pytest.raises(UserError, match=f"give student.train.{name}=0.3 instead"):
+        recipes.load(None, [f"{where}.{name}=0.3"])
+    config = recipes.load(None, [f"student.train.{name}=0.3"])
+    assert getattr(config.student.train, name) == 0.3
+
+
+def test_a_recipe_may_mix_in_all_stages_but_distillation(tmp_path):
+    none = "{train: {mixup: 0.0}}"
+    (tmp_path / "c.yaml").write_text(
+        f"train: {{mixup: 0.3}}\ndistill: {{kd: {none}, dkd: {none}}}\n"
+    )
+    config = recipes.load(tmp_path / "c.yaml")
+    assert config.teachers[0].train.mixup == config.student.train.mixup == 0.3
+    assert config.distill.kd.train.mixup == 0
 
 
 @pytest.mark.parametrize("text", ["- a\n", "a: [\n", "seed: 1\nseeed: 2\n"])

@@ -163,6 +163,10 @@ class TrainConfig:
     `learning_rate` is the peak; `warmup` the fraction of all steps that lead up to
     it; `clip_norm` the largest global norm of the gradient, 0 for none. `best_by`
     chooses the checkpoint that is kept, on validation.
+
+    `sampling: balanced` shows every class equally often, drawn anew each epoch.
+    `mixup` and `cutmix` are the alpha of the Beta distribution that two pictures are
+    mixed by, 0 for none; one of them at a time, and only to train on labels.
     """
 
     epochs: int = 2
@@ -173,12 +177,25 @@ class TrainConfig:
     clip_norm: float = 1.0
     label_smoothing: float = 0.0
     best_by: str = "macro_f1"
+    sampling: str = "shuffle"
+    mixup: float = 0.0
+    cutmix: float = 0.0
 
     def __post_init__(self) -> None:
         _one_of("train.best_by", self.best_by, ("macro_f1", "nll"))
+        _one_of("train.sampling", self.sampling, ("shuffle", "balanced"))
         _positive("train.epochs", self.epochs)
         _positive("train.batch_size", self.batch_size)
         _positive("train.learning_rate", self.learning_rate)
+        for name in ("mixup", "cutmix"):
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                raise UserError(f"train.{name} must be 0 or more, received {value}.")
+        if self.mixup and self.cutmix:
+            raise UserError(
+                f"train.mixup and train.cutmix are {self.mixup} and {self.cutmix}, but "
+                "a batch is mixed in one way: set one of them to 0."
+            )
 
 
 @dataclass(frozen=True)
@@ -222,6 +239,20 @@ class DistillConfig:
         _positive("distill temperature", self.temperature)
         if not 0 <= self.weight <= 1:
             raise UserError(f"distill weight must be in 0..1, received {self.weight}.")
+        self._refuse_mixing()
+
+    def _refuse_mixing(self) -> None:
+        # The teachers' answer to a mixture is not the mixture of their answers.
+        for name in ("mixup", "cutmix"):
+            value = getattr(self.train, name)
+            if value:
+                raise UserError(
+                    f"a distillation stage has train.{name}={value}, expected 0: its "
+                    "soft labels are the teachers' answers to pictures, not to "
+                    f"mixtures. `train.{name}` reaches every stage; give "
+                    f"student.train.{name}={value} instead, or in the recipe "
+                    f"`train: {{{name}: {value}}}` under a teacher."
+                )
 
 
 @dataclass(frozen=True)

@@ -175,11 +175,6 @@ def _faces(rows: pd.DataFrame, found: cache.Crops, split: str) -> Faces:
     )
 
 
-def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
-    """Return a permutation of `count` rows, int64, as a function of (seed, epoch)."""
-    return np.random.default_rng([seed, epoch]).permutation(count)
-
-
 def batches(
     faces: Faces,
     *,

@@ -29,9 +29,12 @@ Task = Callable[[tf.Tensor, dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 
 @dataclass(frozen=True)
 class Epochs:
-    """The training data: `of(epoch)` is a dataset of `steps` batches."""
+    """The training data: `of(epoch)` is a dataset of `steps` batches.
 
-    of: Callable[[int], tf.data.Dataset]
+    `of(epoch, first_step)` is the same from the batch `first_step` on, bit for bit.
+    """
+
+    of: Callable[..., tf.data.Dataset]
     steps: int
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from fer_tf import config as recipes
 from fer_tf import metrics
@@ -13,7 +14,9 @@ from fer_tf import models
 from fer_tf.config import Config
 from fer_tf.config import StageConfig
 from fer_tf.config import TrainConfig
+from fer_tf.data import mixing
 from fer_tf.data import pipeline
+from fer_tf.data import sampling
 from fer_tf.data.pipeline import Faces
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
@@ -74,12 +77,7 @@ def _supervised(
     faces = pipeline.load(config, manifest)
     model = build(config, stage)
     task = Supervised(stage.train.label_smoothing)
-    # The first views are kept for the soft labels: a teacher that had been trained on
-    # them would answer more surely than it does on any other picture.
-    first_view = config.soft_labels.views
-    data = _epochs(
-        config, faces["train"], stage.train, lambda rows, epoch: first_view + epoch
-    )
+    data = _labelled(config, faces["train"], stage.train)
     validate = _validation(config, faces["validation"])
     loop.train(model, task, data, validate, stage.train, run, title)
     step.finish([run.weights, run.training])
@@ -153,7 +151,21 @@ def _start(experiment: Experiment, stage: str) -> list[Path]:
 def _settings(config: Config, **more: Any) -> dict[str, Any]:
     tree = recipes.to_dict(config)
     common = {name: tree[name] for name in ("seed", "smoke", "face", "augment")}
-    return {**common, "views": config.soft_labels.views, **more}
+    weights = config.data.source_weights
+    views = config.soft_labels.views
+    return {**common, "source_weights": weights, "views": views, **more}
+
+
+def _labelled(config: Config, faces: Faces, train: TrainConfig) -> loop.Epochs:
+    # The first views are kept for the soft labels: a teacher that had been trained on
+    # them would answer more surely than it does on any other picture.
+    first_view = config.soft_labels.views
+
+    # No view comes twice, not even of a picture that an epoch shows several times.
+    def number(rows: np.ndarray, times: np.ndarray, epoch: int) -> np.ndarray:
+        return first_view + times * train.epochs + epoch
+
+    return _epochs(config, faces, train, number)
 
 
 def _taught(
@@ -164,8 +176,8 @@ def _taught(
     count = soft_labels.log_probs.shape[1]
 
     # Spread over the views in every epoch, all of them seen after `count` epochs.
-    def number(rows: np.ndarray, epoch: int) -> np.ndarray:
-        return (rows + epoch) % count
+    def number(rows: np.ndarray, times: np.ndarray, epoch: int) -> np.ndarray:
+        return (rows + times + epoch) % count
 
     def extra(rows: np.ndarray, views: np.ndarray) -> dict[str, np.ndarray]:
         return {"soft_label": soft_labels.log_probs[of_row[rows], views]}
@@ -177,18 +189,25 @@ def _epochs(
     config: Config,
     faces: Faces,
     train: TrainConfig,
-    number: Callable[[np.ndarray, int], Any],
+    number: Callable[[np.ndarray, np.ndarray, int], np.ndarray],
     extra: Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]] | None = None,
 ) -> loop.Epochs:
-    batch_size = min(train.batch_size, len(faces))
-    spec = face_spec(config)
+    """Return a stage's training data.
 
-    def of(epoch: int):
-        rows = pipeline.epoch_order(len(faces), config.seed, epoch)
-        views = np.broadcast_to(number(rows, epoch), rows.shape)
-        return pipeline.batches(
+    Args:
+        number: rows, how often each has come before in the epoch, and the epoch, to
+            the view of each.
+        extra: rows and views to further columns.
+    """
+    batch_size = min(train.batch_size, len(faces))
+
+    def of(epoch: int, first_step: int = 0) -> tf.data.Dataset:
+        rows = _rows(config, faces, train, epoch)
+        views = number(rows, sampling.occurrences(rows), epoch)
+        rows, views = (each[first_step * batch_size :] for each in (rows, views))
+        data = pipeline.batches(
             faces,
-            spec=spec,
+            spec=face_spec(config),
             augment=config.augment,
             seed=config.seed,
             rows=rows,
@@ -197,8 +216,23 @@ def _epochs(
             extra=extra(rows, views) if extra else None,
             drop_remainder=True,
         )
+        return mixing.mixed(
+            data, train, seed=(config.seed, epoch), first_step=first_step
+        )
 
     return loop.Epochs(of, len(faces) // batch_size)
+
+
+def _rows(config: Config, faces: Faces, train: TrainConfig, epoch: int) -> np.ndarray:
+    weights = config.data.source_weights
+    return sampling.epoch_rows(
+        seed=config.seed,
+        epoch=epoch,
+        labels=faces.labels,
+        sources=faces.sources,
+        sampling=train.sampling,
+        weights=dict(zip(config.data.sources, weights, strict=True)) if weights else {},
+    )
 
 
 def _validation(

@@ -105,18 +105,6 @@ def test_training_batches_are_all_of_one_size(faces):
     assert [batch["image"].shape for batch in found] == [(4, 16, 16, 3)] * 2
 
 
-def test_an_epoch_is_a_permutation_and_each_epoch_another():
-    first, again, second, other = (
-        pipeline.epoch_order(50, seed, epoch)
-        for seed, epoch in ((0, 0), (0, 0), (0, 1), (1, 0))
-    )
-    np.testing.assert_array_equal(np.sort(first), np.arange(50))
-    np.testing.assert_array_equal(first, again)
-    assert (first != second).any()
-    assert (first != other).any()
-    assert (second != other).any()
-
-
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     """A recipe of seventy drawn faces, which are built."""

@@ -1,0 +1,58 @@
+"""A row of a publisher's label file, or a picture in its folders, not yet read."""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fer_tf.sources.record import SPLITS
+from fer_tf.sources.record import Record
+from fer_tf.sources.rejects import Rejects
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a record lies and how it is read.
+
+    Attributes:
+        where: its file and row, relative to the corpus' folder.
+        split: one of `SPLITS`; "" where it cannot be told, and `make` says why.
+        make: reads the record; a ValueError says why it cannot.
+    """
+
+    where: str
+    split: str
+    make: Callable[[], Record]
+
+
+def records(
+    entries: Iterable[Entry], rejects: Rejects, split: str = ""
+) -> Iterator[Record]:
+    """Yield the records of `entries`, one at a time; with a `split`, only its own.
+
+    Over the passes of all splits every entry is tried once: one whose split cannot be
+    told belongs to `train`. The second record of one key is a reject.
+
+    Raises:
+        UserError: too many were rejected.
+    """
+    for entry in entries:
+        if split in ("", entry.split or "train"):
+            record = rejects.attempt(entry.where, _new, entry, rejects.keys)
+            if record is not None:
+                yield record
+    rejects.end_pass()
+
+
+def splits(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Return those of `SPLITS` that have entries; no picture is read."""
+    found = {entry.split or "train" for entry in entries}
+    return tuple(split for split in SPLITS if split in found)
+
+
+def _new(entry: Entry, keys: set[str]) -> Record:
+    record = entry.make()
+    if record.key in keys:
+        raise ValueError(f"{record.key} is there already: the row is a second one.")
+    keys.add(record.key)
+    return record

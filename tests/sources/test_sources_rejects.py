@@ -1,0 +1,125 @@
+"""Rows that cannot be read are counted and named, and too many of them stop the run."""
+
+import logging
+
+import pytest
+
+from fer_tf import labels
+from fer_tf.errors import UserError
+from fer_tf.sources import SPLITS
+from fer_tf.sources import Record
+from fer_tf.sources.entry import Entry
+from fer_tf.sources.entry import records
+from fer_tf.sources.entry import splits
+from fer_tf.sources.rejects import PATIENCE
+from fer_tf.sources.rejects import Rejects
+
+
+def entry(row, split="train", bad="", key=""):
+    """Return the entry of a row; a `bad` one says so when it is made."""
+
+    def make():
+        if bad:
+            raise ValueError(bad)
+        return Record(
+            key=key or f"corpus/{row}",
+            image=b"",
+            label="Happy",
+            label_original="1",
+            distribution=labels.one_hot("Happy"),
+            split=split,
+        )
+
+    return Entry(f"list.txt, row {row}", split, make)
+
+
+def test_an_attempt_returns_what_was_made_or_none():
+    rejects = Rejects("corpus")
+    assert rejects.attempt("row 0", int, "12") == 12
+    assert rejects.attempt("row 1", int, "twelve") is None
+    assert rejects.to_dict() == {
+        "attempted": 2,
+        "rejected": {"row 1": "invalid literal for int() with base 10: 'twelve'"},
+    }
+
+
+def test_what_is_wrong_with_the_whole_corpus_is_no_reject():
+    def fail():
+        raise UserError("the folder is missing")
+
+    with pytest.raises(UserError, match="the folder is missing"):
+        Rejects("corpus").attempt("row 0", fail)
+
+
+def test_a_reject_is_logged_once_by_file_and_row(caplog):
+    rows = [entry(row, bad="no picture" if row == 7 else "") for row in range(120)]
+    rejects = Rejects("corpus")
+    with caplog.at_level(logging.WARNING, "fer_tf"):
+        for split in SPLITS:
+            list(records(rows, rejects, split))
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message == "corpus: list.txt, row 7 is left out: no picture"
+
+
+@pytest.mark.parametrize("good, stops", [(99, False), (98, True)])
+def test_more_than_one_in_a_hundred_stops_at_the_end_of_a_pass(good, stops):
+    rows = [entry(0, bad="broken"), *(entry(row) for row in range(1, good + 1))]
+    passing = records(rows, Rejects("corpus"))
+    read = [next(passing) for _ in range(good)]
+    assert len(read) == good
+    if stops:
+        with pytest.raises(UserError, match="corpus: 1 of 99 rows cannot be read"):
+            next(passing)
+    else:
+        assert list(passing) == []
+
+
+def test_rows_with_a_wrong_root_stop_the_run_and_are_never_dropped_silently():
+    rows = (entry(row, bad=f"there is no file {row}.jpg") for row in range(10**9))
+    rejects = Rejects("corpus")
+    with pytest.raises(UserError) as caught:
+        list(records(rows, rejects))
+    message = str(caught.value)
+    assert f"{PATIENCE + 1} of {PATIENCE + 1} rows" in message
+    assert "list.txt, row 0: there is no file 0.jpg" in message
+    assert "README.md" in message
+    assert len(rejects.rejected) == PATIENCE + 1, "it stopped as soon as it could"
+
+
+def test_a_few_among_very_many_do_not_stop_it():
+    rows = (entry(row, bad="" if row % 200 else "broken") for row in range(1, 4001))
+    rejects = Rejects("corpus")
+    assert len(list(records(rows, rejects))) == 3980
+    assert rejects.attempted == 4000 and len(rejects.rejected) == 20
+
+
+def test_every_row_is_tried_in_one_pass_alone():
+    rows = [entry(row, SPLITS[row % 3]) for row in range(300)]
+    rows[150] = entry(150, split="", bad="expected a split")
+    rejects = Rejects("corpus")
+    found = {split: list(records(rows, rejects, split)) for split in SPLITS}
+    assert rejects.attempted == 300
+    assert [len(found[split]) for split in SPLITS] == [99, 100, 100]
+    assert rejects.rejected == {"list.txt, row 150": "expected a split"}
+
+
+def test_a_second_record_of_one_key_is_a_reject_in_another_split_too():
+    rows = [entry(row) for row in range(200)]
+    rows += [entry(200, "test", key="corpus/7")]
+    rejects = Rejects("corpus")
+    found = [record for split in SPLITS for record in records(rows, rejects, split)]
+    assert len(found) == 200
+    assert list(rejects.rejected) == ["list.txt, row 200"]
+    assert "corpus/7 is there already" in rejects.rejected["list.txt, row 200"]
+
+
+def test_rows_are_read_one_at_a_time():
+    rejects = Rejects("corpus")
+    assert next(records([entry(0), entry(1, bad="x")], rejects)).key == "corpus/0"
+    assert rejects.attempted == 1
+
+
+def test_splits_are_those_that_have_rows():
+    rows = [entry(0, "test"), entry(1, bad="unread"), entry(2, "test")]
+    assert splits(rows) == ("train", "test")
+    assert splits([]) == ()

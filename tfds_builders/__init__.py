@@ -14,7 +14,6 @@ import tensorflow_datasets as tfds
 
 from fer_tf.config import DataConfig
 from fer_tf.data import records
-from fer_tf.errors import UserError
 from fer_tf.errors import unknown_name
 from tfds_builders.builder import RecordBuilder
 from tfds_builders.builder import Track
@@ -28,15 +27,6 @@ BUILDERS: Mapping[str, type[RecordBuilder]] = {
     "drawn_faces": drawn_faces_dataset_builder.Builder,
     "fer2013": fer2013_dataset_builder.Builder,
 }
-PLANNED = (
-    "affectnet",
-    "expw",
-    "ferplus",
-    "pictures",
-    "rafdb",
-    "rafdb_compound",
-    "rafml",
-)
 
 
 def build(
@@ -49,6 +39,7 @@ def build(
     """Build a corpus' TFRecords, unless they are there already.
 
     Args:
+        source: one of `BUILDERS`.
         raw: the folder that holds each corpus' own, `<raw>/<source>/`.
         data_dir: where records are kept.
         track: given each split's records and its name; passes them on and may show
@@ -58,7 +49,8 @@ def build(
         The folder of the records.
 
     Raises:
-        UserError: the corpus is unknown, or its files are not in `raw`.
+        UserError: the corpus is unknown, its files are not in `raw`, or too many of
+            its rows cannot be read.
     """
     builder_class = _builder_class(source)
     builder = builder_class(
@@ -68,7 +60,7 @@ def build(
     if folder.exists():
         log.info("%s is built already.", folder)
         return folder
-    _need_files(builder_class, raw / source)
+    manual_dir = builder.find(raw / source)
     # A build that was killed leaves such a folder, which nothing ever reads.
     for stale in folder.parent.glob("incomplete.*"):
         shutil.rmtree(stale)
@@ -77,27 +69,12 @@ def build(
     # TFDS prints that it downloads, which it does not.
     with contextlib.redirect_stdout(io.StringIO()):
         builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(manual_dir=raw / source)
+            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
         )
     return folder
 
 
 def _builder_class(source: str) -> type[RecordBuilder]:
-    if source in PLANNED:
-        raise UserError(
-            f"the source {source!r} is planned, but its builder is not written yet. "
-            f"There are: {', '.join(BUILDERS)}."
-        )
-    if source not in BUILDERS:
-        raise unknown_name("source", source, BUILDERS)
-    return BUILDERS[source]
-
-
-def _need_files(builder_class: type[RecordBuilder], folder: Path) -> None:
-    missing = [name for name in builder_class.FILES if not (folder / name).exists()]
-    if missing:
-        raise UserError(
-            f"{builder_class.name} needs {', '.join(builder_class.FILES)} in {folder}, "
-            f"which lacks {', '.join(missing)}. The publisher gives them at "
-            f"{builder_class.PUBLISHER}"
-        )
+    if source in BUILDERS:
+        return BUILDERS[source]
+    raise unknown_name("source", source, BUILDERS)

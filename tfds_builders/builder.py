@@ -1,20 +1,37 @@
-"""What every builder shares: the features of a record, and a record as an example."""
+"""What every builder shares: from entries to examples, and the count of rejects."""
 
-import abc
+import json
 from collections.abc import Callable
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from typing import Protocol
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from fer_tf import labels
-from fer_tf.sources import SPLITS
+from fer_tf.data.records import REJECTS_FILE
+from fer_tf.errors import UserError
 from fer_tf.sources import Record
+from fer_tf.sources.entry import Entry
+from fer_tf.sources.entry import records
+from fer_tf.sources.entry import splits
+from fer_tf.sources.rejects import Rejects
 
 NO_LABEL = -1
 
 Track = Callable[[Iterator[Record], str], Iterator[Record]]
+
+
+class Source(Protocol):
+    """What a builder needs of a corpus' module in `fer_tf.sources`."""
+
+    def find(self, folder: Path) -> Path:
+        """Return the folder with the corpus' files; UserError where any is missing."""
+
+    def entries(self, root: Path) -> Iterator[Entry]:
+        """Yield the corpus' rows."""
 
 
 def untracked(records: Iterator[Record], doing: str) -> Iterator[Record]:
@@ -23,44 +40,78 @@ def untracked(records: Iterator[Record], doing: str) -> Iterator[Record]:
 
 
 class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """A corpus that is an iterator of records; a subclass says where they come from.
+    """A corpus whose records a module of `fer_tf.sources` reads.
+
+    Beside the records it writes what could not be read, `fer_tf.data.records.rejects`.
 
     Attributes:
-        FILES: what must lie in the corpus' raw folder.
-        PUBLISHER: where these files come from.
+        SOURCE: the module.
         track: what the records are passed through on their way to the file.
     """
 
-    FILES: tuple[str, ...] = ()
-    PUBLISHER = ""
+    SOURCE: Source
     track: Track = staticmethod(untracked)
 
-    @abc.abstractmethod
-    def records(
-        self, dl_manager: tfds.download.DownloadManager, split: str
-    ) -> Iterator[Record]:
-        """Yield the corpus' records of one split."""
+    @classmethod
+    def find(cls, folder: Path) -> Path:
+        """Return the folder that is to be the manual one, `folder` or one near it.
+
+        Raises:
+            UserError: something is missing; it says what, where, and how to get it.
+        """
+        try:
+            return cls.SOURCE.find(folder)
+        except UserError as error:
+            raise UserError(f"{error} {cls.MANUAL_DOWNLOAD_INSTRUCTIONS}") from None
+
+    @property
+    def corpus(self) -> str:
+        """The corpus' name, which its records' keys begin with."""
+        return self.name
+
+    def entries(self, dl_manager: tfds.download.DownloadManager) -> Iterator[Entry]:
+        """Yield the corpus' rows, those of all splits."""
+        return self.SOURCE.entries(Path(dl_manager.manual_dir))
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
             features=features(), supervised_keys=("image", "label")
         )
 
+    def _download_and_prepare(
+        self,
+        dl_manager: tfds.download.DownloadManager,
+        download_config: tfds.download.DownloadConfig,
+    ) -> None:
+        self._rejects = Rejects(self.corpus)
+        super()._download_and_prepare(dl_manager, download_config)
+        # TFDS gives the folder its name when all is in it, this file too.
+        text = json.dumps(self._rejects.to_dict(), indent=2) + "\n"
+        (self.data_path / REJECTS_FILE).write_text(text)
+
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Any]:
+        found = splits(self.entries(dl_manager))
+        if not found:
+            raise UserError(f"{self.corpus} has no pictures and no rows at all.")
         return {
-            split: self._generate_examples(
-                self.track(self.records(dl_manager, split), f"{self.name}: {split}")
-            )
-            for split in SPLITS
+            split: self._generate_examples(dl_manager, split) for split in found
         }
 
     def _generate_examples(
-        self, records: Iterator[Record]
+        self, dl_manager: tfds.download.DownloadManager, split: str
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        for record in records:
+        read = records(self.entries(dl_manager), self._rejects, split)
+        empty = True
+        for record in self.track(read, f"{self.corpus}: {split}"):
+            empty = False
             yield record.key, example(record)
+        if empty:
+            raise UserError(
+                f"nothing in the split {split} of {self.corpus} can be read, as the "
+                "warnings say row by row. Correct these rows or take them away."
+            )
 
 
 def features() -> tfds.features.FeaturesDict:

@@ -11,16 +11,27 @@ from fer_tf import files
 from fer_tf import labels
 from fer_tf.config import DataConfig
 from fer_tf.errors import UserError
+from fer_tf.sources import CORPORA
 from fer_tf.sources import SPLITS
 from fer_tf.sources import Record
 from fer_tf.sources import drawn
+from fer_tf.sources import pictures
+
+REJECTS_FILE = "rejects.json"
 
 
 def config_name(source: str, data: DataConfig) -> str | None:
-    """Return the TFDS config of `source` that the recipe asks for; None without any."""
+    """Return the TFDS config of `source` that the recipe asks for; None without any.
+
+    Raises:
+        UserError: the source is no known corpus, and not fit to be a name of one's own.
+    """
     if source == drawn.NAME:
         return drawn.config_name(data.drawn_count, data.drawn_seed)
-    return None
+    if source in CORPORA:
+        return None
+    pictures.check_name(source)
+    return source
 
 
 def locate(data_dir: Path, source: str, data: DataConfig) -> Path:
@@ -29,7 +40,8 @@ def locate(data_dir: Path, source: str, data: DataConfig) -> Path:
     Raises:
         UserError: it is not built; the message says how to build it.
     """
-    parent = data_dir / source / (config_name(source, data) or "")
+    dataset = source if source in CORPORA else pictures.NAME
+    parent = data_dir / dataset / (config_name(source, data) or "")
     versions = sorted(parent.glob("[0-9]*.[0-9]*.[0-9]*"), key=_version)
     if not versions:
         raise UserError(
@@ -37,6 +49,19 @@ def locate(data_dir: Path, source: str, data: DataConfig) -> Path:
             f"fer-tf data build {source} --data-dir {data_dir}"
         )
     return versions[-1]
+
+
+def rejects(folder: Path) -> dict[str, Any]:
+    """Return what could not be read when a source was built.
+
+    Returns:
+        `attempted`, how many rows were tried, and `rejected`, a dictionary: file and
+        row, relative to the corpus' folder, to the reason.
+    """
+    path = folder / REJECTS_FILE
+    if not path.exists():
+        return {"attempted": count(folder), "rejected": {}}
+    return files.read_json(path)
 
 
 def read(folder: Path) -> Iterator[Record]:

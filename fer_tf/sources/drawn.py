@@ -7,6 +7,7 @@ a turned head, light, a background, and what a camera does to them.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from fer_tf.sources.drawn_face import face_box
 from fer_tf.sources.drawn_face import random_look
 from fer_tf.sources.drawn_face import random_mood
 from fer_tf.sources.drawn_paint import paint
+from fer_tf.sources.entry import Entry
 from fer_tf.sources.record import Record
 
 NAME = "drawn_faces"
@@ -73,9 +75,16 @@ def records(count: int, seed: int, split: str = "") -> Iterator[Record]:
     A picture depends on the seed and its own index alone, so a larger corpus begins
     with the smaller one. With a `split`, only its part of them is drawn.
     """
+    for entry in entries(count, seed):
+        if split in ("", entry.split):
+            yield entry.make()
+
+
+def entries(count: int, seed: int) -> Iterator[Entry]:
+    """Yield what `records` yields, not yet drawn."""
     for index in range(count):
-        if split in ("", _split(index)):
-            yield _record(index, seed)
+        make = partial(_record, index, seed)
+        yield Entry(f"face {index}", _split(index), make)
 
 
 def _record(index: int, seed: int) -> Record:

@@ -1,11 +1,13 @@
-"""FER2013's CSV, row by row: what is read, what is refused, and how it is named."""
+"""FER2013's CSV, row by row, and its folders: what is read and what is refused."""
 
 import numpy as np
 import pytest
 
+from fer_tf import labels
 from fer_tf import picture
 from fer_tf.errors import UserError
 from fer_tf.sources import fer2013
+from fer_tf.sources.rejects import Rejects
 
 HEADER = "emotion,pixels,Usage"
 
@@ -23,25 +25,19 @@ def line(code="0", grey=None, usage="Training") -> str:
 
 @pytest.fixture
 def csv(tmp_path):
-    """Return a function that writes lines under a header and returns the path."""
+    """A function that writes lines under a header and returns the corpus' folder."""
 
     def write(*lines: str, header: str = HEADER):
-        path = tmp_path / "fer2013.csv"
-        path.write_text("\n".join([header, *lines]) + "\n")
-        return path
+        (tmp_path / "fer2013.csv").write_text("\n".join([header, *lines]) + "\n")
+        return tmp_path
 
     return write
 
 
-def read(path, split: str = ""):
-    """Return the records and the rejections."""
-    rejected = []
-    return list(fer2013.read(path, rejected.append, split)), rejected
-
-
-def test_a_row_becomes_a_record_with_its_very_pixels(csv):
-    records, rejected = read(csv(line("3", pixels(1)), line("6", pixels(2))))
-    assert rejected == []
+def test_a_row_becomes_a_record_with_its_very_pixels(csv, read):
+    root = csv(line("3", pixels(1)), line("6", pixels(2)))
+    records, rejected = read(fer2013, root)
+    assert rejected == {}
     assert [record.key for record in records] == ["fer2013/0", "fer2013/1"]
     assert [record.label for record in records] == ["Happy", "Neutral"]
     assert [record.label_original for record in records] == ["3", "6"]
@@ -51,20 +47,25 @@ def test_a_row_becomes_a_record_with_its_very_pixels(csv):
         np.testing.assert_array_equal(decoded, np.dstack([pixels(seed)] * 3))
 
 
-def test_usage_is_the_split_and_rows_keep_their_number(csv):
+def test_every_code_is_a_class(csv, read):
+    found, _ = read(fer2013, csv(*map(line, "0123456")))
+    assert tuple(record.label for record in found) == labels.CLASSES
+
+
+def test_usage_is_the_split_and_rows_keep_their_number(csv, read):
     usages = ("PrivateTest", "Training", "PublicTest", "Training")
-    path = csv(*[line(usage=usage) for usage in usages])
-    splits = [record.split for record in read(path)[0]]
-    assert splits == ["test", "train", "validation", "train"]
-    assert [record.key for record in read(path, "train")[0]] == [
-        "fer2013/1",
-        "fer2013/3",
-    ]
+    found, _ = read(fer2013, csv(*[line(usage=usage) for usage in usages]))
+    assert {record.key: record.split for record in found} == {
+        "fer2013/0": "test",
+        "fer2013/1": "train",
+        "fer2013/2": "validation",
+        "fer2013/3": "train",
+    }
 
 
-def test_a_black_row_is_a_record_like_any_other(csv):
-    (record,), rejected = read(csv(line(grey=np.zeros(2304, int))))
-    assert rejected == [] and not picture.decode(record.image).any()
+def test_a_black_row_is_a_record_like_any_other(csv, read):
+    (record,), rejected = read(fer2013, csv(line(grey=np.zeros(2304, int))))
+    assert rejected == {} and not picture.decode(record.image).any()
 
 
 @pytest.mark.parametrize(
@@ -83,39 +84,82 @@ def test_a_black_row_is_a_record_like_any_other(csv):
 )
 def test_an_unreadable_row_is_rejected_by_file_and_row(csv, bad, why):
     good = [line()] * 120
-    path = csv(*good[:7], bad, *good)
-    records, (message,) = read(path)
-    assert len(records) == 127
-    assert message.startswith(f"{path}, row 7: ") and why in message
-    assert [record.key for record in records[6:8]] == ["fer2013/6", "fer2013/8"]
-
-
-@pytest.mark.parametrize("good, stops", [(99, False), (98, True)])
-def test_more_than_one_row_in_a_hundred_stops(csv, good, stops):
-    path = csv(*[line()] * good, line("7"))
-    if stops:
-        with pytest.raises(UserError, match="1 of 99 rows"):
-            read(path)
-    else:
-        assert len(read(path)[0]) == good
+    rejects = Rejects("fer2013")
+    found = list(fer2013.read(csv(*good[:7], bad, *good), rejects))
+    ((where, reason),) = rejects.rejected.items()
+    assert where == "fer2013.csv, row 7" and why in reason
+    assert [record.key for record in found[6:8]] == ["fer2013/6", "fer2013/8"]
+    assert len(found) == 127
 
 
 @pytest.mark.parametrize("header", ["", "emotion,Usage,pixels", "label,pixels,Usage"])
-def test_another_header_is_another_file(csv, header):
+def test_another_header_is_another_file(csv, header, read):
     with pytest.raises(UserError, match="expected the header emotion,pixels,Usage"):
-        read(csv(line(), header=header))
+        read(fer2013, csv(line(), header=header))
 
 
-def test_a_missing_or_binary_file_is_named(tmp_path):
+def test_a_missing_or_binary_file_is_named(tmp_path, read):
     path = tmp_path / "fer2013.csv"
-    with pytest.raises(UserError, match=f"{path} does not exist"):
-        read(path)
+    with pytest.raises(UserError, match=f"fer2013 needs fer2013.csv .*{path}"):
+        read(fer2013, tmp_path)
     path.write_bytes(b"\x89PNG\xff\xfe\x00")
-    with pytest.raises(UserError, match="not readable as CSV"):
-        read(path)
+    with pytest.raises(UserError, match=f"{path} is not readable as text"):
+        read(fer2013, tmp_path)
 
 
-def test_rows_are_read_one_at_a_time(csv):
-    path = csv(line(), line("7"))
-    first = next(fer2013.read(path, pytest.fail))
-    assert first.key == "fer2013/0", "the second row must not have been read yet"
+def test_a_byte_order_mark_is_no_part_of_the_header(csv, read):
+    folder = csv(line())
+    path = folder / "fer2013.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(read(fer2013, folder)[0]) == 1
+
+
+def test_folders_are_read_where_there_is_no_csv(corpus, read):
+    root = corpus("fer2013", "folders")
+    found, rejected = read(fer2013, root)
+    assert rejected == {}
+    assert [(record.split, record.label_original) for record in found] == [
+        ("train", "angry"),
+        ("train", "disgust"),
+        ("train", "fear"),
+        ("train", "happy"),
+        ("train", "sad"),
+        ("test", "neutral"),
+        ("test", "surprise"),
+    ]
+    assert [record.label.lower() for record in found] == [
+        record.label_original for record in found
+    ]
+    assert found[0].key == "fer2013/train/angry/Training_0.jpg"
+    assert found[0].image == (root / "train/angry/Training_0.jpg").read_bytes()
+    assert found[0].distribution == labels.one_hot("Angry")
+
+
+def test_the_csv_is_read_where_there_are_both(csv, corpus, read):
+    root = corpus("fer2013", "folders")
+    (root / "fer2013.csv").write_text(f"{HEADER}\n{line('3')}\n")
+    assert [record.key for record in read(fer2013, root)[0]] == ["fer2013/0"]
+
+
+def test_a_folder_of_no_class_is_rejected_picture_by_picture(corpus, read):
+    root = corpus("fer2013", "folders")
+    (root / "train" / "sad").rename(root / "train" / "sleepy")
+    found, rejected = read(fer2013, root)
+    assert len(found) == 6
+    assert "received 'sleepy'" in rejected["train/sleepy/Training_4.jpg"]
+
+
+def test_a_folder_beside_those_of_the_splits_is_not_overlooked(corpus, read):
+    root = corpus("fer2013", "folders")
+    (root / "validation").mkdir()
+    with pytest.raises(UserError, match=r"and others beside them \(validation\)"):
+        read(fer2013, root)
+
+
+def test_rubbish_that_systems_leave_behind_is_no_picture(corpus, read):
+    root = corpus("fer2013", "folders")
+    (root / "__MACOSX").mkdir()
+    (root / "train" / "sad" / "._Training_4.jpg").write_bytes(b"Mac OS X")
+    (root / "train" / "sad" / "Thumbs.db").write_bytes(b"Windows")
+    found, rejected = read(fer2013, root)
+    assert len(found) == 7 and rejected == {}

@@ -3,11 +3,12 @@
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from fer_tf.sources import Record
 from fer_tf.sources import drawn
+from fer_tf.sources.entry import Entry
 from tfds_builders.builder import RecordBuilder
 
 
@@ -45,9 +46,11 @@ class Builder(RecordBuilder):
         """Return the config called `name`, for any count and seed."""
         return config(name) or super().get_builder_config(name, version)
 
-    def records(
-        self, dl_manager: tfds.download.DownloadManager, split: str
-    ) -> Iterator[Record]:
-        """Yield the drawn faces of one split."""
-        drawing = self.builder_config
-        return drawn.records(drawing.count, drawing.seed, split)
+    @classmethod
+    def find(cls, folder: Path) -> Path:
+        """Return `folder`, which is not looked into."""
+        return folder
+
+    def entries(self, dl_manager: tfds.download.DownloadManager) -> Iterator[Entry]:
+        """Yield the faces, those of all splits, not yet drawn."""
+        return drawn.entries(self.builder_config.count, self.builder_config.seed)

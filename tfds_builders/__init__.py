@@ -14,18 +14,34 @@ import tensorflow_datasets as tfds
 
 from fer_tf.config import DataConfig
 from fer_tf.data import records
+from fer_tf.errors import UserError
 from fer_tf.errors import unknown_name
+from fer_tf.sources import pictures as own_pictures
+from tfds_builders.affectnet import affectnet_dataset_builder
 from tfds_builders.builder import RecordBuilder
 from tfds_builders.builder import Track
 from tfds_builders.builder import untracked
 from tfds_builders.drawn_faces import drawn_faces_dataset_builder
+from tfds_builders.expw import expw_dataset_builder
 from tfds_builders.fer2013 import fer2013_dataset_builder
+from tfds_builders.ferplus import ferplus_dataset_builder
+from tfds_builders.pictures import pictures_dataset_builder
+from tfds_builders.rafdb import rafdb_dataset_builder
+from tfds_builders.rafdb_compound import rafdb_compound_dataset_builder
+from tfds_builders.rafml import rafml_dataset_builder
 
 log = logging.getLogger(__name__)
 
 BUILDERS: Mapping[str, type[RecordBuilder]] = {
+    "affectnet": affectnet_dataset_builder.Builder,
     "drawn_faces": drawn_faces_dataset_builder.Builder,
+    "expw": expw_dataset_builder.Builder,
     "fer2013": fer2013_dataset_builder.Builder,
+    "ferplus": ferplus_dataset_builder.Builder,
+    "pictures": pictures_dataset_builder.Builder,
+    "rafdb": rafdb_dataset_builder.Builder,
+    "rafdb_compound": rafdb_compound_dataset_builder.Builder,
+    "rafml": rafml_dataset_builder.Builder,
 }
 
 
@@ -39,7 +55,7 @@ def build(
     """Build a corpus' TFRecords, unless they are there already.
 
     Args:
-        source: one of `BUILDERS`.
+        source: one of `BUILDERS`, or the name of anybody's own pictures.
         raw: the folder that holds each corpus' own, `<raw>/<source>/`.
         data_dir: where records are kept.
         track: given each split's records and its name; passes them on and may show
@@ -52,7 +68,7 @@ def build(
         UserError: the corpus is unknown, its files are not in `raw`, or too many of
             its rows cannot be read.
     """
-    builder_class = _builder_class(source)
+    builder_class = _builder_class(source, raw, data_dir)
     builder = builder_class(
         data_dir=data_dir, config=records.config_name(source, config)
     )
@@ -74,7 +90,14 @@ def build(
     return folder
 
 
-def _builder_class(source: str) -> type[RecordBuilder]:
+def _builder_class(source: str, raw: Path, data_dir: Path) -> type[RecordBuilder]:
     if source in BUILDERS:
         return BUILDERS[source]
-    raise unknown_name("source", source, BUILDERS)
+    own = BUILDERS[own_pictures.NAME]
+    if own_pictures.looks_like(raw / source) or (data_dir / own.name / source).is_dir():
+        return own
+    raise UserError(
+        f"{unknown_name('source', source, BUILDERS)} Pictures of your own would be in "
+        f"{raw / source}, with {own_pictures.LABELS} and {own_pictures.IMAGES}/ "
+        "or a folder for each class."
+    )

@@ -85,7 +85,7 @@ def test_a_corpus_that_is_not_there_is_the_users_mistake(tmp_path):
     "arguments, message",
     [
         (("build", "drawn_face"), "Did you mean 'drawn_faces'"),
-        (("build", "rafdb"), "not written yet"),
+        (("build", "rafdb", "--raw", "nowhere"), "rafdb needs EmoLabel/"),
         (("clean", "fer2013", "--data-dir", "nowhere"), "fer-tf data build fer2013"),
         (("stats", "nowhere.csv"), "there is no manifest nowhere.csv"),
         (("stats",), "expected one MANIFEST"),

@@ -1,8 +1,10 @@
 """Each builder on its dummy data, by TFDS' own test, and `build` around them."""
 
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,24 +17,98 @@ from fer_tf import picture  # noqa: E402
 from fer_tf.config import DataConfig  # noqa: E402
 from fer_tf.data import records  # noqa: E402
 from fer_tf.errors import UserError  # noqa: E402
+from fer_tf.sources import CORPORA  # noqa: E402
 from fer_tf.sources import Record  # noqa: E402
 from fer_tf.sources import drawn  # noqa: E402
-from fer_tf.sources import fer2013  # noqa: E402
 from tfds_builders import builder  # noqa: E402
 
 BUILDERS = Path(tfds_builders.__file__).parent
 DUMMY_FER2013 = BUILDERS / "fer2013" / "dummy_data" / "fer2013.csv"
 
 
-class DrawnFacesTest(tfds.testing.DatasetBuilderTestCase):
-    DATASET_CLASS = tfds_builders.BUILDERS["drawn_faces"]
-    BUILDER_CONFIG_NAMES_TO_TEST = [DATASET_CLASS.get_builder_config("n60_seed1")]
+class BuilderCase(tfds.testing.DatasetBuilderTestCase):
+    """TFDS' own test of a builder, on one of the forms its corpus comes in."""
+
+    FORM = ""
+
+    def __init_subclass__(cls) -> None:
+        cls.DATASET_CLASS = tfds_builders.BUILDERS[cls.SOURCE]
+        cls.EXAMPLE_DIR = BUILDERS / cls.SOURCE / "dummy_data" / cls.FORM
+        super().__init_subclass__()
+
+
+class AffectnetFoldersTest(BuilderCase):
+    SOURCE, FORM = "affectnet", "folders"
+    SPLITS = {"train": 4, "test": 2}
+
+
+class AffectnetListsTest(BuilderCase):
+    SOURCE, FORM = "affectnet", "lists"
+    SPLITS = {"train": 4, "test": 2}
+
+
+class AffectnetSetsTest(BuilderCase):
+    SOURCE, FORM = "affectnet", "sets"
+    SPLITS = {"train": 5, "test": 2}
+
+
+class DrawnFacesTest(BuilderCase):
+    SOURCE = "drawn_faces"
+    BUILDER_CONFIG_NAMES_TO_TEST = [
+        tfds_builders.BUILDERS[SOURCE].get_builder_config("n60_seed1")
+    ]
     SPLITS = {"train": 39, "validation": 14, "test": 7}
 
 
-class Fer2013Test(tfds.testing.DatasetBuilderTestCase):
-    DATASET_CLASS = tfds_builders.BUILDERS["fer2013"]
+class ExpwTest(BuilderCase):
+    SOURCE = "expw"
+    SPLITS = {"train": 4}
+
+
+class Fer2013Test(BuilderCase):
+    SOURCE = "fer2013"
     SPLITS = {"train": 8, "validation": 2, "test": 2}
+
+
+class Fer2013FoldersTest(BuilderCase):
+    SOURCE, FORM = "fer2013", "folders"
+    SPLITS = {"train": 5, "test": 2}
+
+
+class FerplusTest(BuilderCase):
+    SOURCE = "ferplus"
+    SPLITS = {"train": 4, "validation": 1, "test": 1}
+
+
+class PicturesFoldersTest(BuilderCase):
+    SOURCE, FORM = "pictures", "folders"
+    BUILDER_CONFIG_NAMES_TO_TEST = [
+        tfds_builders.BUILDERS[SOURCE].get_builder_config("wild")
+    ]
+    SPLITS = {"train": 3, "validation": 1, "test": 1}
+
+
+class PicturesListTest(BuilderCase):
+    SOURCE, FORM = "pictures", "list"
+    SPLITS = {"train": 2, "test": 2}
+
+
+class RafdbTest(BuilderCase):
+    SOURCE = "rafdb"
+    SPLITS = {"train": 7, "test": 2}
+
+
+class RafdbCompoundTest(BuilderCase):
+    SOURCE = "rafdb_compound"
+    SPLITS = {"train": 11, "test": 2}
+
+
+class RafmlTest(BuilderCase):
+    SOURCE = "rafml"
+    SPLITS = {"train": 3, "test": 2}
+
+
+del BuilderCase
 
 
 @pytest.fixture
@@ -44,12 +120,59 @@ def raw(tmp_path):
     return folder.parent
 
 
-def test_every_record_comes_back_as_it_went_in(raw, tmp_path):
-    folder = tfds_builders.build("fer2013", raw, tmp_path / "records", DataConfig())
-    written = list(fer2013.read(DUMMY_FER2013, pytest.fail))
-    by_key = {record.key: record for record in records.read(folder)}
-    assert by_key == {record.key: record for record in written}
-    assert not picture.decode(by_key["fer2013/5"].image).any(), "black rows stay"
+@pytest.mark.parametrize(
+    "source, form",
+    [
+        ("affectnet", "folders"),
+        ("affectnet", "lists"),
+        ("affectnet", "sets"),
+        ("expw", ""),
+        ("fer2013", ""),
+        ("fer2013", "folders"),
+        ("ferplus", ""),
+        ("pictures", "folders"),
+        ("pictures", "list"),
+        ("rafdb", ""),
+        ("rafdb_compound", ""),
+        ("rafml", ""),
+    ],
+)
+def test_every_record_comes_back_as_it_went_in(tmp_path, source, form):
+    dummy = BUILDERS / source / "dummy_data" / form
+    copied = shutil.copytree(dummy, tmp_path / "raw" / source)
+    folder = tfds_builders.build(source, copied.parent, tmp_path, DataConfig())
+    assert folder == records.locate(tmp_path, source, DataConfig())
+    entries = tfds_builders.BUILDERS[source].SOURCE.entries(copied)
+    written = {record.key: record for record in (entry.make() for entry in entries)}
+    read = {record.key: record for record in records.read(folder)}
+    assert read.keys() == written.keys()
+    for key, record in read.items():
+        np.testing.assert_allclose(
+            record.distribution, written[key].distribution, atol=1e-7
+        )
+        assert replace(record, distribution=()) == replace(
+            written[key], distribution=()
+        )
+    assert records.rejects(folder) == {"attempted": len(written), "rejected": {}}
+
+
+@pytest.fixture
+def wild(tmp_path):
+    """A raw folder `wild` of somebody's own: 150 small pictures and their list."""
+    folder = tmp_path / "raw" / "wild"
+    (folder / "images").mkdir(parents=True)
+    for row in range(150):
+        pixels = np.full((8, 8, 3), row, np.uint8)
+        (folder / "images" / f"{row}.png").write_bytes(picture.encode_png(pixels))
+    (folder / "labels.csv").write_text("image,emotion,split\n")
+    add_rows(folder, *[f"{row}.png,happy,train" for row in range(150)])
+    return folder
+
+
+def add_rows(folder, *rows):
+    """Append rows to the list of somebody's own pictures."""
+    with (folder / "labels.csv").open("a") as file:
+        file.writelines(f"{row}\n" for row in rows)
 
 
 def test_drawn_faces_are_built_as_the_recipe_says(tmp_path):
@@ -115,27 +238,102 @@ def test_what_a_killed_build_left_is_cleared_away(raw, tmp_path):
 
 def test_a_broken_corpus_leaves_no_records(raw, tmp_path):
     (raw / "fer2013" / "fer2013.csv").write_text("emotion,pixels,Usage\n9,1,Training\n")
-    with pytest.raises(UserError, match="1 of 1 rows cannot be read"):
+    with pytest.raises(UserError, match="fer2013: 1 of 1 rows cannot be read"):
         tfds_builders.build("fer2013", raw, tmp_path / "records", DataConfig())
     with pytest.raises(UserError, match="there are no records of fer2013"):
         records.locate(tmp_path / "records", "fer2013", DataConfig())
 
 
-def test_a_missing_corpus_is_described(tmp_path):
-    with pytest.raises(UserError) as caught:
-        tfds_builders.build("fer2013", tmp_path / "raw", tmp_path, DataConfig())
-    message = str(caught.value)
-    assert str(tmp_path / "raw" / "fer2013") in message
-    assert "fer2013.csv" in message and "https://www.kaggle.com/" in message
+def test_a_corpus_of_no_rows_is_refused(raw, tmp_path):
+    (raw / "fer2013" / "fer2013.csv").write_text("emotion,pixels,Usage\n")
+    with pytest.raises(UserError, match="fer2013 has no pictures and no rows"):
+        tfds_builders.build("fer2013", raw, tmp_path / "records", DataConfig())
+
+
+def test_a_split_of_which_nothing_can_be_read_is_named(wild, tmp_path):
+    add_rows(wild, "1.png,sleepy,test")
+    with pytest.raises(UserError, match="nothing in the split test of wild"):
+        tfds_builders.build("wild", wild.parent, tmp_path, DataConfig())
+
+
+def test_what_was_rejected_is_written_beside_the_records(wild, tmp_path):
+    add_rows(wild, "missing.png,happy,train")
+    folder = tfds_builders.build("wild", wild.parent, tmp_path, DataConfig())
+    assert records.rejects(folder) == {
+        "attempted": 151,
+        "rejected": {"labels.csv, row 150": "there is no file missing.png."},
+    }
+    assert str(tmp_path) not in (folder / records.REJECTS_FILE).read_text()
+
+
+def test_a_folder_from_before_rejects_were_counted_has_none(wild, tmp_path):
+    folder = tfds_builders.build("wild", wild.parent, tmp_path, DataConfig())
+    (folder / records.REJECTS_FILE).unlink()
+    assert records.rejects(folder) == {"attempted": 150, "rejected": {}}
+
+
+def test_pictures_of_ones_own_are_built_under_their_own_name(wild, tmp_path):
+    folder = tfds_builders.build("wild", wild.parent, tmp_path, DataConfig())
+    assert folder == tmp_path / "pictures" / "wild" / "1.0.0"
+    assert folder == records.locate(tmp_path, "wild", DataConfig())
+    assert {record.source for record in records.read(folder)} == {"wild"}
+    test = tfds.load("pictures/wild", split="train", data_dir=tmp_path)
+    assert len(test) == 150
+
+
+def test_pictures_that_are_built_need_their_raw_folder_no_more(wild, tmp_path):
+    folder = tfds_builders.build("wild", wild.parent, tmp_path, DataConfig())
+    shutil.rmtree(wild)
+    assert tfds_builders.build("wild", wild.parent, tmp_path, DataConfig()) == folder
+
+
+def test_pictures_under_an_unsafe_name_are_refused(wild, tmp_path):
+    wild.rename(wild.parent / "My pictures")
+    with pytest.raises(UserError, match="a name of small letters, digits and _"):
+        tfds_builders.build("My pictures", wild.parent, tmp_path, DataConfig())
+
+
+def test_compounds_are_found_in_rafdbs_folder(tmp_path):
+    dummy = BUILDERS / "rafdb_compound" / "dummy_data"
+    shutil.copytree(dummy, tmp_path / "raw" / "rafdb" / "compound")
+    folder = tfds_builders.build(
+        "rafdb_compound", tmp_path / "raw", tmp_path, DataConfig()
+    )
+    assert records.count(folder) == 13
 
 
 @pytest.mark.parametrize(
-    "source, message",
-    [("fer2031", "Did you mean 'fer2013'"), ("affectnet", "not written yet")],
+    "source, words",
+    [
+        ("affectnet", ("train_set/", "training.csv", "http://mohammadmahoor.com/")),
+        ("expw", ("label.lst", "http://mmlab.ie.cuhk.edu.hk/")),
+        ("fer2013", ("fer2013.csv", "https://www.kaggle.com/")),
+        ("ferplus", ("fer2013new.csv", "https://github.com/microsoft/FERPlus")),
+        ("rafdb", ("Image/aligned", "http://www.whdeng.cn/raf/model1.html")),
+        ("rafdb_compound", ("Image/aligned", "http://www.whdeng.cn/raf/model1.html")),
+        ("rafml", ("distribution.txt", "http://www.whdeng.cn/RAF/model2.html")),
+        ("pictures", ("labels.csv", "a folder for each class")),
+    ],
 )
-def test_a_source_without_a_builder_is_refused(tmp_path, source, message):
-    with pytest.raises(UserError, match=message):
-        tfds_builders.build(source, tmp_path, tmp_path, DataConfig())
+def test_a_missing_corpus_is_described(tmp_path, source, words):
+    with pytest.raises(UserError) as caught:
+        tfds_builders.build(source, tmp_path / "raw", tmp_path, DataConfig())
+    message = str(caught.value)
+    for word in (str(tmp_path / "raw" / source), *words):
+        assert word in message
+
+
+def test_a_source_that_is_neither_known_nor_there_is_refused(tmp_path):
+    (tmp_path / "fer2031" / "notes").mkdir(parents=True)
+    with pytest.raises(UserError) as caught:
+        tfds_builders.build("fer2031", tmp_path, tmp_path, DataConfig())
+    message = str(caught.value)
+    assert "Did you mean 'fer2013'" in message
+    assert f"Pictures of your own would be in {tmp_path / 'fer2031'}" in message
+
+
+def test_there_is_a_builder_for_each_corpus_and_for_pictures_of_ones_own():
+    assert sorted(tfds_builders.BUILDERS) == sorted((*CORPORA, "pictures"))
 
 
 @pytest.mark.parametrize("source", tfds_builders.BUILDERS)
@@ -170,4 +368,7 @@ def test_tfds_build_works_inside_the_folder(tmp_path):
         check=True,
         timeout=300,
     )
-    assert records.count(tmp_path / "fer2013" / "1.0.0") == 12
+    folder = tmp_path / "fer2013" / "1.0.0"
+    assert records.count(folder) == 12
+    assert (folder / records.REJECTS_FILE).exists()
+    assert records.rejects(folder) == {"attempted": 12, "rejected": {}}

@@ -1,0 +1,1 @@
+"""ExpW as a TFDS dataset."""

@@ -1,0 +1,1 @@
+"""FERPlus as a TFDS dataset."""

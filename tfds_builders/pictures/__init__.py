@@ -1,0 +1,1 @@
+"""Anybody's own pictures as a TFDS dataset."""

@@ -1,0 +1,1 @@
+"""RAF-DB as a TFDS dataset."""

@@ -1,0 +1,1 @@
+"""RAF-DB's compound set as a TFDS dataset."""

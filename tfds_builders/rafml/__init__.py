@@ -1,0 +1,1 @@
+"""RAF-ML as a TFDS dataset."""

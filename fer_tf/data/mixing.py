@@ -23,7 +23,9 @@ def mixed(
     mix, alpha = (mixup, train.mixup) if train.mixup else (cutmix, train.cutmix)
 
     def mix_pixels(step: int, image: np.ndarray, target: np.ndarray) -> Batch:
-        rng = np.random.default_rng([*seed, int(step)])
+        # NumPy takes missing words of a seed for 0: without the 1, the first step would
+        # share its numbers with the order of the epoch.
+        rng = np.random.default_rng([*seed, int(step), 1])
         return mix(image, target, alpha=alpha, rng=rng)
 
     def with_mixed(step: tf.Tensor, batch: dict) -> dict:

@@ -101,7 +101,7 @@ def batches(images, targets, train, seed=(1, 2), first_step=0, steps=4):
 def test_in_the_graph_as_out_of_it(images, targets, train, mix, alpha):
     found = batches(images, targets, train, first_step=7)
     for step, batch in enumerate(found, 7):
-        rng = np.random.default_rng([1, 2, step])
+        rng = np.random.default_rng([1, 2, step, 1])
         image, target = mix(images, targets, alpha=alpha, rng=rng)
         np.testing.assert_array_equal(batch["image"], image)
         np.testing.assert_array_equal(batch["target"], target)

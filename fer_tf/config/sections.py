@@ -122,7 +122,7 @@ class AugmentConfig:
 
     Each is drawn uniformly up to the value given, both ways where it has two. What a
     webcam does is about a tint of 0.15, a downscale of 0.5, a blur of 0.015, a noise of
-    8 and a jpeg_quality of 40.
+    5 and a jpeg_quality of 40.
     """
 
     flip: bool = True

@@ -52,6 +52,10 @@ def splits(entries: Iterable[Entry]) -> tuple[str, ...]:
 
 def _new(entry: Entry, keys: set[str]) -> Record:
     record = entry.make()
+    try:
+        record.key.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the picture's name is no UTF-8: rename it.") from None
     if record.key in keys:
         raise ValueError(f"{record.key} is there already: the row is a second one.")
     keys.add(record.key)

@@ -12,6 +12,7 @@ MOST_REJECTED = 0.01
 # Before so many are rejected, a run is only stopped at the end of a pass.
 PATIENCE = 10
 SHOWN = 5
+LONGEST_REASON = 300
 
 Made = TypeVar("Made")
 log = logging.getLogger(__name__)
@@ -75,7 +76,13 @@ class Rejects:
         return {"attempted": self.attempted, "rejected": self.rejected}
 
     def _reject(self, where: str, reason: str) -> None:
+        where, reason = _plain(where), _plain(reason)[:LONGEST_REASON]
         log.warning("%s: %s is left out: %s", self.corpus, where, reason)
         self.rejected[where] = reason
         if len(self.rejected) > PATIENCE:
             self.end_pass()
+
+
+def _plain(text: str) -> str:
+    """Return the text without what a terminal would obey, or UTF-8 cannot hold."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

@@ -43,6 +43,24 @@ def test_an_attempt_returns_what_was_made_or_none():
     }
 
 
+def test_a_reason_is_one_short_line_whatever_the_corpus_holds():
+    def fail():
+        raise ValueError("\x1b[31m\n" + 10_000 * "x")
+
+    rejects = Rejects("corpus")
+    rejects.attempt("a\udcff\x1b[2J.png", fail)
+    ((where, reason),) = rejects.rejected.items()
+    assert where == "a??[2J.png"
+    assert len(reason) == 300 and reason.isprintable()
+
+
+def test_a_name_that_is_no_text_is_a_reject():
+    rejects = Rejects("corpus")
+    rows = [entry(row) for row in range(100)] + [entry(100, key="corpus/\udcff")]
+    assert len(list(records(rows, rejects))) == 100
+    assert "no UTF-8" in rejects.rejected["list.txt, row 100"]
+
+
 def test_what_is_wrong_with_the_whole_corpus_is_no_reject():
     def fail():
         raise UserError("the folder is missing")

@@ -10,6 +10,8 @@ The publisher's validation set is the only one that it keeps apart: here it is t
 """
 
 import io
+import tokenize
+import zipfile
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -56,6 +58,19 @@ SPLIT_OF_FOLDER: Mapping[str, str] = {
 LISTS = "Manually_Annotated_file_lists"
 PICTURES = "Manually_Annotated_Images"
 ANNOTATION = "_exp.npy"
+# What NumPy was seen to raise on annotations with random bytes changed.
+DAMAGED = (
+    AttributeError,
+    EOFError,
+    MemoryError,
+    OSError,
+    SyntaxError,
+    SystemError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+)
 
 
 def find(folder: Path) -> Path:
@@ -115,21 +130,22 @@ def _annotated(folder: Path, annotation: str) -> Record:
 def _code(data: bytes) -> str:
     """Return the label that an annotation's file holds as a number or as text."""
     try:
-        value = np.load(io.BytesIO(data), allow_pickle=False)
-    except (EOFError, OSError, SyntaxError, ValueError):
+        values = np.load(io.BytesIO(data), allow_pickle=False).astype(str).ravel()
+        codes = [str(value).strip().removesuffix(".0") for value in values]
+    except DAMAGED:
         raise ValueError("the annotation is no NumPy file of one value.") from None
-    if not isinstance(value, np.ndarray) or value.size != 1:
-        raise ValueError("the annotation holds another number of values than one.")
-    return str(value.astype(str).item()).strip().removesuffix(".0")
+    if len(codes) != 1:
+        raise ValueError(f"the annotation holds {len(codes)} values, expected one.")
+    return codes[0]
 
 
 def _lists(root: Path) -> list[Path]:
-    """Return the lists that are there, in the folder itself or in `LISTS`."""
-    for folder in (root, root / LISTS):
-        found = [folder / name for name in SPLIT_OF_LIST if (folder / name).exists()]
-        if found:
-            return found
-    return []
+    """Return the lists that are there, each in the folder itself or in `LISTS`."""
+    found = []
+    for name in SPLIT_OF_LIST:
+        places = (root / name, root / LISTS / name)
+        found += [path for path in places if path.exists()][:1]
+    return found
 
 
 def _pictures(root: Path) -> Path:

@@ -20,8 +20,7 @@ PICTURES = "Image/aligned"
 
 
 def find(folder: Path) -> Path:
-    """Return `folder` or its `basic/`; UserError where labels or pictures are missing.
-    """
+    """Return `folder` or its `basic/`; UserError where either half is missing."""
     return disk.find(NAME, [folder, folder / "basic"], [LABELS, PICTURES])
 
 
@@ -47,8 +46,7 @@ def labelled(root: Path, source: str, codes: Mapping[str, str]) -> Iterator[Entr
 
 
 def face(root: Path, name: str) -> bytes:
-    """Return the aligned face of the picture called `name`; errors as `disk.encoded`.
-    """
+    """Return the aligned face of the picture `name`; errors as `disk.encoded`."""
     return disk.encoded(root / PICTURES, f"{stem(name)}_aligned.jpg")
 
 

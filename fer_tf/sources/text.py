@@ -77,12 +77,12 @@ def number(cell: str) -> float:
     return value
 
 
-def votes(cells: Sequence[str]) -> tuple[int, ...]:
+def votes(counts: Sequence[str]) -> tuple[int, ...]:
     """Return crowd votes; ValueError where one is no whole number of 0 or more."""
-    values = [number(cell) for cell in cells]
+    values = [number(count) for count in counts]
     if min(values) < 0 or any(value != int(value) for value in values):
         raise ValueError(
-            f"expected votes of 0 or more, received {' '.join(cells)[:80]!r}."
+            f"expected votes of 0 or more, received {' '.join(counts)[:80]!r}."
         )
     return tuple(int(value) for value in values)
 

@@ -99,7 +99,9 @@ def test_every_code_is_its_class_or_none_in_every_form(
         (b"", "no NumPy file"),
         (b"7", "no NumPy file"),
         (pickle.dumps(7), "no NumPy file"),
-        (np.arange(3), "another number of values"),
+        (b"PK\x03\x04", "no NumPy file"),
+        (np.arange(3), "holds 3 values"),
+        (np.array([], int), "holds 0 values"),
         (np.array("11"), "received '11'"),
         (np.array("sleepy"), "received 'sleepy'"),
         (np.array(np.nan), "received 'nan'"),
@@ -115,6 +117,29 @@ def test_an_annotation_without_a_label_is_a_reject(corpus, read, data, why):
     found, rejected = read(affectnet, root)
     assert len(found) == 6
     assert why in rejected["train_set/annotations/2_exp.npy"]
+
+
+def test_an_annotation_with_any_bytes_changed_is_read_or_a_reject(corpus, read):
+    root = corpus("affectnet", "sets")
+    path = root / "val_set" / "annotations" / "0_exp.npy"
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        changed = data.copy()
+        changed[rng.integers(0, len(data), 3)] = rng.integers(0, 256, 3)
+        path.write_bytes(changed.tobytes())
+        found, rejected = read(affectnet, root)
+        assert len(found) + len(rejected) == 7
+        assert rejected.keys() <= {"val_set/annotations/0_exp.npy"}
+
+
+def test_an_archive_of_annotations_is_a_reject(corpus, read):
+    root = corpus("affectnet", "sets")
+    data = io.BytesIO()
+    np.savez(data, np.array(3))
+    (root / "train_set" / "annotations" / "2_exp.npy").write_bytes(data.getvalue())
+    _, rejected = read(affectnet, root)
+    assert "no NumPy file" in rejected["train_set/annotations/2_exp.npy"]
 
 
 def test_an_annotation_that_would_run_code_is_not_unpickled(corpus, read):

@@ -4,13 +4,13 @@ For the report and TensorBoard alike. Matplotlib is imported when a figure is dr
 and its `pyplot` never: nothing global changes and no window can open.
 """
 
-import base64
 import io
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fer_tf import metrics
+from fer_tf import page
 from fer_tf.labels import CLASSES
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def to_svg(figure: "Figure") -> bytes:
 
 def data_uri(figure: "Figure") -> str:
     """Return a figure as a `data:` URI of its SVG, for a page without other files."""
-    return "data:image/svg+xml;base64," + base64.b64encode(to_svg(figure)).decode()
+    return page.data_uri(to_svg(figure), "image/svg+xml")
 
 
 def _encoded(figure: "Figure", kind: str, **options: object) -> bytes:

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from fer_tf import config as recipes
 from fer_tf import figures
 from fer_tf import files
 from fer_tf import metrics
+from fer_tf import page
 from fer_tf.config import Config
 from fer_tf.evaluation import comparison
 from fer_tf.experiment import Experiment
@@ -34,9 +33,9 @@ def write(
     shown = f"student-{stage}" if stage else list(runs)[-1]
     content = collect(config, experiment, runs, shown)
     answers = comparison.load_answers(runs[shown].path, "test")
-    page = render(content, drawings(answers))
+    drawn = drawings(answers)
     files.write_json(experiment.report, content)
-    files.write_text(experiment.report.with_suffix(".html"), page)
+    files.write_text(experiment.report.with_suffix(".html"), render(content, drawn))
 
 
 def collect(
@@ -76,14 +75,7 @@ def render(content: Mapping[str, Any], images: Mapping[str, str]) -> str:
         content: what `collect` returns.
         images: what `drawings` returns.
     """
-    jinja = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = jinja.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(report=content, images=images) + "\n"
+    return page.render(TEMPLATE, report=content, images=images)
 
 
 def _comparison(runs: Mapping[str, RunFolder], seed: int) -> dict[str, Any] | None:

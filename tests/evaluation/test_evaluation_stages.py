@@ -131,11 +131,13 @@ def test_the_page_shows_the_exported_students_figures(evaluated, page):
 def test_a_real_run_has_no_stamp_and_shows_its_data(evaluated):
     split = {"rows": 1234, "kept": 1229, "by_class": dict.fromkeys(CLASSES, 175)}
     split["imbalance"] = 1.0
+    counts = ("pictures", "rows", "within_split", "across_splits", "other_label")
+    near = dict(zip(counts, (77, 154, 70, 7, 3), strict=True))
     part = {"excluded": {"contempt": 5}, "by_split": {"train": split}}
     content = {
         **files.read_json(evaluated.report),
         "smoke": False,
-        "data": {**part, "by_source": {"a": part}, "duplicates": {"pictures": 77}},
+        "data": {**part, "by_source": {"a": part}, "duplicates": {"a": {"near": near}}},
     }
     page = report.render(content, dict.fromkeys(DRAWINGS, "data:"))
     assert "SMOKE" not in page

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from rich.progress import TimeElapsedColumn
 from rich.table import Column
 from rich.table import Table
 
+from fer_tf.cli.options import SOURCE
 from fer_tf.cli.options import recipe
 from fer_tf.config import Config
 from fer_tf.errors import CheckFailed
@@ -25,22 +26,22 @@ SHOWN_FINDINGS = 20
 folder = click.Path(path_type=Path, file_okay=False)
 
 
-def build_sources(
-    config: Config, sources: Sequence[str], raw: Path, data_dir: Path
-) -> list[Path]:
+def build_sources(config: Config, raw: Path, data_dir: Path) -> list[Path]:
     """Build each source's records where they are not built yet; return the folders."""
     import tfds_builders
 
     return [
         tfds_builders.build(source, raw, data_dir, config.data, _track)
-        for source in sources
+        for source in config.data.sources
     ]
 
 
 def clean_sources(
-    config: Config, sources: Sequence[str], data_dir: Path, out: Path
+    config: Config, data_dir: Path, out: Path, pictures: bool = False
 ) -> dict[str, Any]:
-    """Write the manifest of built sources to `out`, and its report beside it.
+    """Write the manifest of the recipe's sources to `out`, and its report beside it.
+
+    The report is written as JSON and as a page, which shows `pictures` where wanted.
 
     Returns:
         The report; `records` says which folder each source was read from, relative to
@@ -48,15 +49,19 @@ def clean_sources(
     """
     from fer_tf import files
     from fer_tf.data import records
+    from fer_tf.manifest import page
     from fer_tf.manifest import table
     from fer_tf.manifest.clean import clean
     from fer_tf.manifest.report import report
 
     folders = {
-        source: records.locate(data_dir, source, config.data) for source in sources
+        source: records.locate(data_dir, source, config.data)
+        for source in config.data.sources
     }
-    rows = clean(_read_all(folders.values(), "cleaning"), config.data.limit)
-    summary = report(rows)
+    rows = clean(_read_all(folders, "cleaning"), config.data)
+    summary = report(
+        rows, {source: records.rejects(path) for source, path in folders.items()}
+    )
     summary["records"] = {
         source: {
             "folder": path.relative_to(data_dir).as_posix(),
@@ -64,17 +69,30 @@ def clean_sources(
         }
         for source, path in folders.items()
     }
+    shown = _pictures_of(page.examples(rows), folders) if pictures else None
     table.write(out, rows)
     files.write_json(out.with_suffix(".json"), summary)
+    files.write_text(out.with_suffix(".html"), page.render(summary, rows, shown))
     return summary
 
 
-def _read_all(folders: Iterable[Path], doing: str) -> Iterator[Any]:
+def _pictures_of(
+    examples: Mapping[str, Iterable[tuple[str, ...]]], folders: Mapping[str, Path]
+) -> dict[str, bytes]:
+    wanted = {key for shown in examples.values() for keys in shown for key in keys}
+    return {
+        record.key: record.image
+        for record in _read_all(folders, "looking for examples in")
+        if record.key in wanted
+    }
+
+
+def _read_all(folders: Mapping[str, Path], doing: str) -> Iterator[Any]:
     from fer_tf.data import records
 
-    for path in folders:
+    for source, path in folders.items():
         total = records.count(path)
-        yield from _track(records.read(path), f"{doing} {path.parent.name}", total)
+        yield from _track(records.read(path), f"{doing} {source}", total)
 
 
 def _track(records: Iterable[Any], doing: str, total: int | None = None) -> Iterator:
@@ -104,7 +122,7 @@ def data() -> None:
 @data.command()
 @click.option("--raw", type=folder, help="The folder with each corpus' own folder.")
 @click.option("--data-dir", type=folder, help="Where records are written.")
-@recipe("SOURCE", tensorflow=True)
+@recipe(SOURCE, tensorflow=True)
 def build(
     config: Config, names: tuple[str, ...], raw: Path | None, data_dir: Path | None
 ) -> None:
@@ -114,9 +132,8 @@ def build(
     fer-tf data build drawn_faces data.drawn_count=500
     fer-tf data build fer2013 --raw data/raw       reads data/raw/fer2013/
     """
-    sources = names or config.data.sources
     raw, data_dir = raw or Path(config.data.raw), data_dir or _data_dir(config)
-    for path in build_sources(config, sources, raw, data_dir):
+    for path in build_sources(config, raw, data_dir):
         click.echo(path)
 
 
@@ -127,20 +144,33 @@ def build(
     type=click.Path(path_type=Path, dir_okay=False),
     default="manifest.csv",
     show_default=True,
-    help="The manifest; its report is written beside it as JSON.",
+    help="The manifest; its report is written beside it, as JSON and as a page.",
 )
-@recipe("SOURCE", tensorflow=True)
+@click.option(
+    "--pictures",
+    is_flag=True,
+    help="Show pictures on the page; faces are personal data.",
+)
+@recipe(SOURCE, tensorflow=True)
 def clean(
-    config: Config, names: tuple[str, ...], data_dir: Path | None, out: Path
+    config: Config,
+    names: tuple[str, ...],
+    data_dir: Path | None,
+    out: Path,
+    pictures: bool,
 ) -> None:
     """Find what is unusable, doubled or leaked, and write the manifest.
 
     \b
     fer-tf data clean fer2013 --out manifest.csv
+    fer-tf data clean fer2013 ferplus data.ferplus_weight=0.7    labels mixed
+    fer-tf data clean fer2013 rafdb data.held_out=[rafdb]        one never trained on
     fer-tf data clean fer2013 data.limit=500       at most 500 rows of each split
     """
-    sources = names or config.data.sources
-    summary = clean_sources(config, sources, data_dir or _data_dir(config), out)
+    summary = clean_sources(config, data_dir or _data_dir(config), out, pictures)
+    for source, part in summary["by_source"].items():
+        if part["rejected"]:
+            click.echo(f"{source}: {len(part['rejected'])} rows rejected when built")
     click.echo(f"{out}: {summary['kept']} of {summary['rows']} rows kept")
     for reason, count in summary["excluded"].items():
         click.echo(f"{count:8} {reason}")
@@ -198,9 +228,11 @@ def _manifest(names: tuple[str, ...]) -> Path:
     return Path(names[0])
 
 
-def _folders(manifest: Path, data_dir: Path) -> list[Path]:
-    """Return the folders of records that the manifest's report names."""
+def _folders(manifest: Path, data_dir: Path) -> dict[str, Path]:
+    """Return the folders of records that the manifest's report names, by source."""
     from fer_tf import files
 
     described = files.read_json(manifest.with_suffix(".json"))["records"]
-    return [data_dir / source["folder"] for source in described.values()]
+    return {
+        source: data_dir / records["folder"] for source, records in described.items()
+    }

@@ -18,6 +18,7 @@ from fer_tf.experiment import Experiment
 log = logging.getLogger(__name__)
 
 QUICKSTART = Path("configs", "quickstart.yaml")
+SOURCE = "SOURCE"
 OVERRIDE = re.compile(r"[a-z_][a-z0-9_.]*=")
 
 
@@ -26,7 +27,8 @@ def recipe(names: str = "", tensorflow: bool = False) -> Callable:
 
     With `tensorflow` it is imported before the callback is called, and quietly. The
     callback receives `config`, and where `names` says what the command's own
-    arguments are called (`SOURCE`, `PATH`), also `names`, a tuple of strings.
+    arguments are called (`SOURCE`, `PATH`), also `names`, a tuple of strings. A
+    `SOURCE` takes the place of the recipe's `data.sources`.
     """
     metavar = f"{names}... [KEY=VALUE]..." if names else "[KEY=VALUE]..."
 
@@ -51,6 +53,8 @@ def recipe(names: str = "", tensorflow: bool = False) -> Callable:
             given, overrides = _split(arguments)
             if given and not names:
                 raise UserError(f"expected KEY=VALUE, received {given[0]!r}.")
+            if names == SOURCE and given:
+                overrides = (*overrides, f"data.sources=[{', '.join(given)}]")
             config = recipes.load(_recipe_path(path), overrides)
             config = recipes.smoke(config) if smoke else config
             if dry_run:

@@ -14,6 +14,9 @@ from fer_tf.config import Config
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import Step
 
+# What the manifest hangs on, beside the records.
+DECIDES_ON_ROWS = ("sources", "held_out", "ferplus_weight", "disagreeing", "limit")
+
 Steps = list[tuple[str, Callable[[], object]]]
 
 
@@ -57,9 +60,7 @@ def _steps(config: Config, experiment: Experiment) -> Steps:
     steps: Steps = [
         (
             f"Build records of {', '.join(sources)}",
-            partial(
-                data.build_sources, config, sources, Path(config.data.raw), data_dir
-            ),
+            partial(data.build_sources, config, Path(config.data.raw), data_dir),
         ),
         ("Clean: one leak-free manifest", partial(_clean, config, experiment)),
         ("Fit live framing", partial(framing.fit, config, experiment)),
@@ -102,12 +103,12 @@ def _clean(config: Config, experiment: Experiment) -> None:
     ]
     step = Step(
         experiment.root / "steps" / "clean.json",
-        {"sources": config.data.sources, "limit": config.data.limit},
+        {name: getattr(config.data, name) for name in DECIDES_ON_ROWS},
         [folder / "dataset_info.json" for folder in folders],
     )
     if step.is_done():
         return
-    data.clean_sources(config, config.data.sources, data_dir, experiment.manifest)
+    data.clean_sources(config, data_dir, experiment.manifest)
     step.finish([experiment.manifest])
 
 

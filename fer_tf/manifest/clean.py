@@ -12,24 +12,32 @@ from scipy.sparse.csgraph import connected_components
 
 from fer_tf import labels
 from fer_tf import picture
+from fer_tf.config import DataConfig
 from fer_tf.errors import UserError
+from fer_tf.manifest import duplicates
 from fer_tf.manifest import hashes
+from fer_tf.manifest import splits
+from fer_tf.manifest import targets
+from fer_tf.manifest.sketches import Sketches
 from fer_tf.manifest.table import COLUMNS
 from fer_tf.manifest.table import kept
+from fer_tf.preprocess import cut
 from fer_tf.sources import Record
 
 MIN_SIDE_PX = 24
 # A picture whose grey levels hardly differ shows nothing.
 MIN_CONTRAST = 3.0
+TOO_SMALL = f"too small: under {MIN_SIDE_PX} pixels"
+# These show too little to be compared with others: not at all, but for their pixels.
+NO_PICTURE = ("blank", "undecodable")
+UNCOMPARED = (*NO_PICTURE, TOO_SMALL)
 # Of a group in several splits, the first of these that it is in keeps it.
 PRECEDENCE = ("test", "validation", "train")
+SKETCH = "sketch"
 
 
-def clean(records: Iterable[Record], limit: int = 0) -> pd.DataFrame:
+def clean(records: Iterable[Record], config: DataConfig = DataConfig()) -> pd.DataFrame:
     """Return the manifest of `records`, which are read once and not held.
-
-    Args:
-        limit: the most rows that are kept of each source and split; 0 keeps all.
 
     Returns:
         A table with `table.COLUMNS`, ordered by source and key.
@@ -37,107 +45,216 @@ def clean(records: Iterable[Record], limit: int = 0) -> pd.DataFrame:
     Raises:
         UserError: two records have the same key.
     """
-    table = pd.DataFrame([_row(record) for record in records], columns=list(COLUMNS))
-    if table["key"].duplicated().any():
-        key = table["key"][table["key"].duplicated()].iloc[0]
-        raise UserError(f"two records have the key {key!r}: a source was given twice.")
-    table = table.sort_values(["source", "key"], key=_natural, ignore_index=True)
+    with Sketches() as sketches:
+        table = look_at(records, sketches)
+        pairs = duplicate_pairs(table, sketches)
+    table = table.drop(columns=SKETCH)
+    table["duplicate_of"] = clusters(table, pairs)
     table["group"] = groups(table)
-    table["excluded"] = leaks(table)
-    table["excluded"] = _beyond(table, limit)
-    return table
+    changed = splits.assign(table, config.held_out)
+    table[changed.columns] = changed
+    changed = targets.under_one_name(table, config.ferplus_weight)
+    table[changed.columns] = changed
+    table["excluded"] = leaks(table, pairs)
+    if config.disagreeing == "merge":
+        changed = targets.merge_duplicates(table)
+        table[changed.columns] = changed
+    table["excluded"] = _beyond(table, config.limit)
+    return table[list(COLUMNS)]
+
+
+def look_at(records: Iterable[Record], sketches: Sketches) -> pd.DataFrame:
+    """Return what is seen of each record alone; their pictures are sketched.
+
+    The column `sketch` is the number of the sketch, -1 where there is none.
+
+    Raises:
+        UserError: two records have the same key.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in (*COLUMNS, SKETCH)}
+    for record in records:
+        for name, value in _row(record, sketches).items():
+            columns[name].append(value)
+    table = pd.DataFrame(columns)
+    repeated = table["key"].duplicated()
+    if repeated.any():
+        key = table["key"][repeated].iloc[0]
+        raise UserError(f"two records have the key {key!r}: a source was given twice.")
+    return table.sort_values(["source", "key"], key=_natural, ignore_index=True)
+
+
+def duplicate_pairs(table: pd.DataFrame, sketches: Sketches) -> np.ndarray:
+    """Return the rows that show one photograph in other pixels, int64 [pairs, 2].
+
+    Of rows with the very same pixels only the first takes part.
+    """
+    usable = table[table[SKETCH] >= 0].drop_duplicates("sha256")
+    row_of = pd.Series(usable.index, usable[SKETCH])
+    pairs = duplicates.find(sketches, np.sort(usable[SKETCH].to_numpy()))
+    rows = row_of[pairs.ravel()].to_numpy(np.int64).reshape(-1, 2)
+    return np.sort(rows, axis=1)
+
+
+def clusters(table: pd.DataFrame, pairs: np.ndarray) -> pd.Series:
+    """Return `duplicate_of`: every row matches the row that is named there."""
+    standing = duplicates.representatives(len(table), pairs)
+    rows = np.arange(len(table))
+    shown = table["sha256"].where(~table["excluded"].isin(NO_PICTURE), "")
+    first = _first_row_of(shown)
+    stands = standing[first]
+    keys = table["key"].to_numpy(object)
+    return pd.Series(np.where(stands == rows, "", keys[stands]), table.index, str)
 
 
 def groups(table: pd.DataFrame) -> pd.Series:
     """Return each row's group: the first key of all that it is linked with.
 
-    Rows are linked by the same pixels or the same subject; links chain. A blank or
-    unreadable picture is linked with nothing by its pixels.
+    Rows are linked by the photograph that they duplicate, by their subject, and by the
+    photo that they were cut from; what is linked with the same row is one group.
     """
-    usable = ~table["excluded"].isin(("blank", "undecodable"))
-    subject = table["source"] + "/" + table["subject"]
-    links = np.concatenate(
-        [
-            _links(table["sha256"].where(usable, "")),
-            _links(subject.where(table["subject"] != "", "")),
-        ]
+    photo, subject = (
+        (table["source"] + "/" + table[name]).where(table[name] != "", "")
+        for name in ("photo", "subject")
     )
-    ones = np.ones(len(links), bool)
-    graph = coo_array((ones, (links[:, 0], links[:, 1])), (len(table), len(table)))
+    cluster = table["duplicate_of"].where(table["duplicate_of"] != "", table["key"])
+    rows = np.arange(len(table))
+    first = np.concatenate([_first_row_of(each) for each in (cluster, photo, subject)])
+    links = (np.ones(len(first), bool), (np.tile(rows, 3), first))
+    graph = coo_array(links, (len(table), len(table)))
     component = connected_components(graph, directed=False)[1]
     return table.groupby(component)["key"].transform("first")
 
 
-def leaks(table: pd.DataFrame) -> pd.Series:
-    """Return `excluded`, a group that spans splits left in one of them.
+def leaks(table: pd.DataFrame, pairs: np.ndarray) -> pd.Series:
+    """Return `excluded`, what is in several splits left in one of them.
 
     Test keeps it, else validation: taking from training costs least, and a test split
-    stays what its publisher made it.
+    stays what its publisher made it. That goes for whole groups, and for pairs of near
+    duplicates whose clusters are not one: a cluster does not grow by chaining, but a
+    picture must not leak along a chain either.
     """
     excluded = table["excluded"].copy()
+    rank = table["split"].map(PRECEDENCE.index)
     candidates = table[kept(table)]
     spans = candidates.groupby("group")["split"].transform("nunique") > 1
     for _, members in candidates[spans].groupby("group"):
-        rank = members["split"].map(PRECEDENCE.index)
-        keeper = members.loc[rank.idxmin()]
-        for index, row in members[rank > rank.min()].iterrows():
-            excluded[index] = _leak(row, keeper)
+        ranks = rank[members.index]
+        keepers = members[ranks == ranks.min()]
+        for index, row in members[ranks > ranks.min()].iterrows():
+            excluded[index] = _leak(row, keepers)
+    for first, second in _all_rows(table, pairs):
+        if excluded[first] or excluded[second] or rank[first] == rank[second]:
+            continue
+        goes, stays = sorted((first, second), key=rank.__getitem__, reverse=True)
+        excluded[goes] = _leak(table.loc[goes], table.loc[[stays]])
     return excluded
 
 
-def _row(record: Record) -> dict[str, Any]:
+def _row(record: Record, sketches: Sketches) -> dict[str, Any]:
     return {
         "key": record.key,
         "source": record.source,
         "label": record.label,
         "split": record.split,
         "group": record.key,
+        "duplicate_of": "",
+        "label_published": record.label,
         "label_original": record.label_original,
-        "votes": " ".join(str(vote) for vote in record.votes),
+        "split_published": record.split,
+        "votes": " ".join(map(str, record.votes)),
         "distribution": " ".join(f"{part:.7g}" for part in record.distribution),
         "subject": record.subject,
-        **_look_at(record),
+        "photo": record.photo,
+        **_look_at_picture(record, sketches),
     }
 
 
-def _look_at(record: Record) -> dict[str, Any]:
+def _look_at_picture(record: Record, sketches: Sketches) -> dict[str, Any]:
     """Return the columns that need the picture."""
     try:
-        pixels = picture.decode(record.image)
+        pixels, unfit = _decode(record.image)
     except ValueError:
-        nothing = {"sha256": "", "phash": "", "width": 0, "height": 0}
+        nothing = {"sha256": "", "phash": "", "width": 0, "height": 0, SKETCH: -1}
         return {"excluded": "undecodable", **nothing}
     height, width = pixels.shape[:2]
-    return {
-        "excluded": _reason(record, pixels),
+    seen = {
+        "excluded": unfit or _reason(record, pixels),
         "sha256": hashes.sha256_of_pixels(pixels),
-        "phash": hashes.perceptual(pixels),
+        "phash": "",
         "width": width,
         "height": height,
+        SKETCH: -1,
     }
+    if seen["excluded"] not in UNCOMPARED:
+        # What a model is shown: two corpora may leave different slack around a face.
+        square = record.square_xywh_px
+        seen[SKETCH] = len(sketches)
+        seen["phash"] = sketches.add(cut(pixels, square) if square else pixels)
+    return seen
+
+
+def _decode(data: bytes) -> tuple[np.ndarray, str]:
+    """Return the pixels, and what makes the picture unfit; "" where nothing does."""
+    try:
+        return picture.decode_strict(data), ""
+    except ValueError as error:
+        return picture.decode(data), f"unfit: {error}"
 
 
 def _reason(record: Record, pixels: np.ndarray) -> str:
     if cv2.meanStdDev(pixels)[1].max() < MIN_CONTRAST:
         return "blank"
     if min(pixels.shape[:2]) < MIN_SIDE_PX:
-        return "too small"
+        return TOO_SMALL
     if record.label not in labels.CLASSES:
-        return f"label: {record.label_original}"
+        name = labels.published_name(record.source, record.label_original)
+        return f"label: {name}"
     return ""
 
 
-def _links(values: pd.Series) -> np.ndarray:
-    """Return [links, 2], each row of a value tied to the first row of that value."""
+def _first_row_of(values: pd.Series) -> np.ndarray:
+    """Return for each row the first row of the same value; "" is like no other."""
     rows = np.arange(len(values))
     first = pd.Series(rows).groupby(values.to_numpy()).transform("min").to_numpy()
-    tied = (values != "").to_numpy() & (first != rows)
-    return np.stack([rows[tied], first[tied]], axis=1)
+    return np.where((values != "").to_numpy(), first, rows)
 
 
-def _leak(row: pd.Series, keeper: pd.Series) -> str:
-    same_picture = row["sha256"] == keeper["sha256"]
-    why = "duplicate of" if same_picture or not row["subject"] else "same subject as"
+def _all_rows(table: pd.DataFrame, pairs: np.ndarray) -> Iterable[tuple[int, int]]:
+    """Yield the pairs of rows in different groups, rows of the same pixels included."""
+    group = table["group"].to_numpy()
+    crossing = pairs[group[pairs[:, 0]] != group[pairs[:, 1]]]
+    showing = table.groupby("sha256").groups
+    for pair in crossing:
+        first, second = (showing[table.at[row, "sha256"]] for row in pair)
+        yield from ((a, b) for a in first for b in second)
+
+
+def _leak(row: pd.Series, keepers: pd.DataFrame) -> str:
+    """Return why a row leaves, naming the one that it would leak into."""
+    cluster = row["duplicate_of"] or row["key"]
+    of_keepers = keepers["duplicate_of"].where(
+        keepers["duplicate_of"] != "", keepers["key"]
+    )
+    ties = {
+        "duplicate of": keepers["sha256"] == row["sha256"],
+        "near duplicate of": of_keepers == cluster,
+        "same photo as": _same(row, keepers, "photo"),
+        "same subject as": _same(row, keepers, "subject"),
+    }
+    for why, tied in ties.items():
+        if tied.any():
+            return _reason_naming(why, keepers[tied].iloc[0])
+    same_group = row["group"] == keepers["group"].iloc[0]
+    why = "in the group of" if same_group else "near duplicate of"
+    return _reason_naming(why, keepers.iloc[0])
+
+
+def _same(row: pd.Series, others: pd.DataFrame, column: str) -> pd.Series:
+    same = (others[column] == row[column]) & (others["source"] == row["source"])
+    return same & (row[column] != "")
+
+
+def _reason_naming(why: str, keeper: pd.Series) -> str:
     return f"{why} {keeper['key']} in {keeper['split']}"
 
 

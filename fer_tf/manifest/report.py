@@ -1,30 +1,56 @@
 """What a manifest holds: rows in, rows kept, and where the others went."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from fer_tf import labels
+from fer_tf.manifest import targets
+from fer_tf.manifest.clean import NO_PICTURE
 from fer_tf.manifest.table import kept
 from fer_tf.sources import SPLITS
 
-NAMES_A_KEY = re.compile(r" (of|as) .* in ")
+NOT_OURS = "none of ours"
+LEAK = re.compile(r"(?P<why>.* (of|as)) (?P<key>.*/.*) in (?P<into>\w+)")
+SAME_PICTURE = re.compile(r"same picture as .*")
+LARGEST_GROUPS = 10
+SHOWN_KEYS = 30
 
 
-def report(table: pd.DataFrame) -> dict[str, Any]:
+def report(
+    table: pd.DataFrame, rejects: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
     """Return the manifest's figures, ready for JSON.
 
     In every part `rows` is `kept` plus the sum of `excluded`, which counts rows by
-    reason.
+    reason; `attempted` of a source is `rows` plus what was `rejected`.
+
+    Args:
+        rejects: by source, what could not be made a record when it was built:
+            `attempted` rows, and `rejected`, reasons by file and row.
     """
     return {
         **_counts(table),
         "by_source": {
-            source: {**_counts(rows), "by_split": _by_split(rows)}
+            source: {
+                **_counts(rows),
+                "attempted": rejects[source]["attempted"],
+                "rejected": rejects[source]["rejected"],
+                "by_split": _by_split(rows),
+            }
             for source, rows in table.groupby("source")
         },
-        "duplicates": duplicates(table),
+        "duplicates": {
+            **{source: duplicates(rows) for source, rows in table.groupby("source")},
+            "all together": duplicates(table),
+        },
+        "leaks": leaks(table),
+        "disagreeing": [
+            _group(members) for _, members in targets.disagreeing(_trained(table))
+        ],
+        "largest_groups": largest_groups(table),
     }
 
 
@@ -36,30 +62,47 @@ def stats(table: pd.DataFrame) -> pd.DataFrame:
     return counts.sort_index(level="split", key=_split_order, sort_remaining=False)
 
 
-def duplicates(table: pd.DataFrame) -> dict[str, int]:
-    """Return how many pictures are there more than once, pixel for pixel.
+def duplicates(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Return how many photographs are there more than once: exact, and near.
 
-    `pictures` counts those shown by several rows, `within_split` and `across_splits`
-    part them, `other_label` counts those whose rows do not agree on a label. Blank
-    and unreadable pictures are left out.
+    `exact` are those with the very same pixels; `near` are clusters with more than one
+    picture, all of which match the one that stands for them. `pictures` counts those
+    that several `rows` show, `within_split` and `across_splits` part them by the
+    publisher's splits, `other_label` counts those whose rows do not agree on the
+    publisher's label. Blank and unreadable pictures are left out.
     """
-    usable = table[~table["excluded"].isin(("blank", "undecodable"))]
-    shown = usable.groupby("sha256").agg(
-        rows=("key", "size"), splits=("split", "nunique"), labels=("label", "nunique")
-    )
-    shown = shown[shown["rows"] > 1]
+    usable = rows[~rows["excluded"].isin(NO_PICTURE)]
+    cluster = usable["duplicate_of"].where(usable["duplicate_of"] != "", usable["key"])
     return {
-        "pictures": len(shown),
-        "rows": int(shown["rows"].sum()),
-        "within_split": int((shown["splits"] == 1).sum()),
-        "across_splits": int((shown["splits"] > 1).sum()),
-        "other_label": int((shown["labels"] > 1).sum()),
+        "exact": _doubled(_shown(usable, usable["sha256"]), "rows"),
+        "near": _doubled(_shown(usable, cluster), "pictures"),
     }
+
+
+def leaks(table: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Return how many rows left a split, by why and by `from -> to`."""
+    found: dict[str, dict[str, int]] = {}
+    for reason, split in zip(table["excluded"], table["split"], strict=True):
+        if match := LEAK.fullmatch(reason):
+            ways = found.setdefault(match["why"], {})
+            way = f"{split} -> {match['into']}"
+            ways[way] = ways.get(way, 0) + 1
+    return found
+
+
+def largest_groups(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the ten largest groups, of two rows or more."""
+    sizes = table["group"].value_counts()
+    names = sizes[sizes > 1].index[:LARGEST_GROUPS]
+    return [_group(table[table["group"] == name]) for name in names]
 
 
 def kind(reason: str) -> str:
     """Return the reason without the key it names: what rows are counted by."""
-    return NAMES_A_KEY.sub(r" \1 another in ", reason)
+    leak = LEAK.fullmatch(reason)
+    if leak:
+        return f"{leak['why']} another in {leak['into']}"
+    return SAME_PICTURE.sub("same picture as another", reason)
 
 
 def _counts(rows: pd.DataFrame) -> dict[str, Any]:
@@ -81,12 +124,59 @@ def _by_split(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _classes(rows: pd.DataFrame) -> dict[str, Any]:
-    """Return kept rows by class; imbalance is the largest class over the smallest."""
-    counts = rows["label"][kept(rows)].value_counts()
-    by_class = {name: int(counts.get(name, 0)) for name in labels.CLASSES}
+    """Return rows by class: kept, and left out by the publisher's label.
+
+    Imbalance is the largest class that is kept over the smallest.
+    """
+    by_class = _by_class(rows["label"][kept(rows)])
+    out = rows["label_published"][~kept(rows)].replace("", NOT_OURS)
     smallest = min(by_class.values())
     imbalance = round(max(by_class.values()) / smallest, 2) if smallest else None
-    return {"by_class": by_class, "imbalance": imbalance}
+    return {
+        "by_class": by_class,
+        "excluded_by_class": {**_by_class(out), NOT_OURS: int((out == NOT_OURS).sum())},
+        "imbalance": imbalance,
+    }
+
+
+def _by_class(names: pd.Series) -> dict[str, int]:
+    counts = names.value_counts()
+    return {name: int(counts.get(name, 0)) for name in labels.CLASSES}
+
+
+def _shown(rows: pd.DataFrame, by: pd.Series) -> pd.DataFrame:
+    return rows.groupby(by).agg(
+        rows=("key", "size"),
+        pictures=("sha256", "nunique"),
+        splits=("split_published", "nunique"),
+        labels=("label_published", "nunique"),
+    )
+
+
+def _doubled(shown: pd.DataFrame, column: str) -> dict[str, int]:
+    shown = shown[shown[column] > 1]
+    return {
+        "pictures": len(shown),
+        "rows": int(shown["rows"].sum()),
+        "within_split": int((shown["splits"] == 1).sum()),
+        "across_splits": int((shown["splits"] > 1).sum()),
+        "other_label": int((shown["labels"] > 1).sum()),
+    }
+
+
+def _trained(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what is trained on, by its publisher's labels."""
+    rows = table[kept(table) & (table["split"] == "train")]
+    return rows.assign(label=rows["label_published"])
+
+
+def _group(members: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "rows": len(members),
+        "keys": members["key"].tolist()[:SHOWN_KEYS],
+        "labels": members["label_published"].tolist()[:SHOWN_KEYS],
+        "splits": members["split_published"].tolist()[:SHOWN_KEYS],
+    }
 
 
 def _split_order(splits: pd.Index) -> pd.Index:

@@ -11,11 +11,16 @@ import pandas as pd
 from fer_tf import files
 from fer_tf.errors import UserError
 
-# key           as the record's
-# excluded      why the row is left out; "" where it is kept
-# group         the first key of all that show the same picture or the same subject
-# sha256        of the decoded pixels; "" where they cannot be decoded
-# phash         64 bits in hexadecimal that hardly change when a picture is altered
+# key              as the record's
+# label            what it is trained towards or tested against; "" where it is none of
+#                  ours; `label_published` is the publisher's, in our words
+# split            the one that is used; `split_published` is the publisher's
+# group            the first key of all that show the same photograph or subject
+# excluded         why the row is left out; "" where it is kept
+# sha256           of the decoded pixels; "" where they cannot be decoded
+# phash            64 bits in hexadecimal that hardly change when a picture is altered
+# duplicate_of     the key of the picture that this is a duplicate of; "" for that one
+# label_original   the publisher's own, verbatim
 COLUMNS = (
     "key",
     "source",
@@ -27,10 +32,14 @@ COLUMNS = (
     "phash",
     "width",
     "height",
+    "duplicate_of",
+    "label_published",
     "label_original",
+    "split_published",
     "votes",
     "distribution",
     "subject",
+    "photo",
 )
 NUMBERS = ("width", "height")
 

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from fer_tf import labels
-from fer_tf import picture
-from fer_tf.manifest import hashes
+from fer_tf.manifest.clean import SKETCH
+from fer_tf.manifest.clean import duplicate_pairs
+from fer_tf.manifest.clean import look_at
+from fer_tf.manifest.sketches import Sketches
 from fer_tf.manifest.table import kept
 from fer_tf.sources import SPLITS
 from fer_tf.sources import Record
@@ -17,10 +19,22 @@ from fer_tf.sources import Record
 def validate(table: pd.DataFrame, records: Iterable[Record]) -> list[str]:
     """Return what is wrong, a sentence each that begins with a key.
 
+    The records are looked at anew, and near duplicates searched for anew.
+
     Args:
         records: those of every source in the manifest; they are read once.
     """
-    return [*_rows(table), *_leaks(table), *_records(table, records)]
+    with Sketches() as sketches:
+        seen = look_at(records, sketches).set_index("key", drop=False)
+        rows = table[kept(table) & table["key"].isin(seen.index)]
+        rows = rows.assign(**{SKETCH: seen[SKETCH][rows["key"]].to_numpy()})
+        pairs = duplicate_pairs(rows, sketches)
+    return [
+        *_rows(table),
+        *_leaks(table),
+        *_near_leaks(table, pairs),
+        *_records(table, seen),
+    ]
 
 
 def _rows(table: pd.DataFrame) -> Iterator[str]:
@@ -57,20 +71,24 @@ def _leaks(table: pd.DataFrame) -> Iterator[str]:
             yield f"{members['key'].iloc[0]}: one {column}, several splits: {keys}"
 
 
-def _records(table: pd.DataFrame, records: Iterable[Record]) -> Iterator[str]:
+def _near_leaks(table: pd.DataFrame, pairs: np.ndarray) -> Iterator[str]:
+    """Yield near duplicates that are kept in different splits."""
+    for first, second in pairs:
+        one, other = table.loc[first], table.loc[second]
+        if one["split"] != other["split"]:
+            yield (
+                f"{one['key']}: kept in {one['split']}, but a near duplicate of "
+                f"{other['key']} in {other['split']}"
+            )
+
+
+def _records(table: pd.DataFrame, seen: pd.DataFrame) -> Iterator[str]:
     """Yield where the records are not what the manifest says of them."""
-    expected = dict(zip(table["key"], table["sha256"], strict=True))
-    for record in records:
-        if record.key not in expected:
-            yield f"{record.key}: in the records, not in the manifest"
-        elif _sha256(record) != expected.pop(record.key):
-            yield f"{record.key}: its pixels have changed since the manifest was made"
-    for key in expected:
+    expected = table.set_index("key")["sha256"]
+    for key in seen.index.difference(expected.index, sort=False):
+        yield f"{key}: in the records, not in the manifest"
+    for key in expected.index.difference(seen.index, sort=False):
         yield f"{key}: in the manifest, not in the records"
-
-
-def _sha256(record: Record) -> str:
-    try:
-        return hashes.sha256_of_pixels(picture.decode(record.image))
-    except ValueError:
-        return ""
+    both = expected.index.intersection(seen.index, sort=False)
+    for key in both[expected[both] != seen["sha256"][both]]:
+        yield f"{key}: its pixels have changed since the manifest was made"

@@ -2,13 +2,18 @@
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from fer_tf import labels
 from fer_tf import picture
+from fer_tf.config import DataConfig
 from fer_tf.errors import UserError
 from fer_tf.manifest import hashes
 from fer_tf.manifest.clean import clean
+from fer_tf.manifest.clean import clusters
+from fer_tf.manifest.clean import groups
+from fer_tf.manifest.clean import leaks
 from fer_tf.manifest.table import COLUMNS
 from fer_tf.sources import Record
 from fer_tf.sources import drawn
@@ -32,10 +37,18 @@ def record(key: str, split: str = "train", *, pixels=None, **changes) -> Record:
     return Record(key=key, split=split, **{**values, **changes})
 
 
-def excluded(*records: Record, limit: int = 0) -> dict[str, str]:
-    """Return `excluded` by key."""
-    table = clean(records, limit)
-    return dict(zip(table["key"], table["excluded"], strict=True))
+def held(key: str) -> list[Record]:
+    """Return a row of each held-out split, so that none is cut from training."""
+    return [record(f"{key}/held-{split}", split) for split in ("validation", "test")]
+
+
+def excluded(*records: Record, **options) -> dict[str, str]:
+    """Return `excluded` by key; sources without held-out splits get some."""
+    sources = sorted({each.source for each in records})
+    more = [row for source in sources for row in held(source)]
+    table = clean([*records, *more], DataConfig(sources=tuple(sources), **options))
+    rows = zip(table["key"], table["excluded"], strict=True)
+    return {key: why for key, why in rows if "/held-" not in key}
 
 
 def test_a_row_says_what_the_record_says():
@@ -49,6 +62,7 @@ def test_a_row_says_what_the_record_says():
                 votes=(0, 3, 7),
                 distribution=(0.3, 0, 0, 0.7, 0, 0, 0),
                 subject="s1",
+                photo="p 1",
             )
         ]
     )
@@ -61,13 +75,17 @@ def test_a_row_says_what_the_record_says():
         "group": "some/a-1",
         "excluded": "",
         "sha256": hashes.sha256_of_pixels(pixels),
-        "phash": hashes.perceptual(pixels),
+        "phash": hashes.perceptual(hashes.waves(hashes.thumbnail(pixels))),
         "width": 32,
         "height": 30,
+        "duplicate_of": "",
+        "label_published": "Happy",
         "label_original": "3",
+        "split_published": "test",
         "votes": "0 3 7",
         "distribution": "0.3 0 0 0.7 0 0 0",
         "subject": "s1",
+        "photo": "p 1",
     }
 
 
@@ -80,13 +98,24 @@ def test_a_row_says_what_the_record_says():
         ({"image": picture.encode_png(noise(0))[:200]}, "undecodable"),
         ({"pixels": np.zeros((48, 48), np.uint8)}, "blank"),
         ({"pixels": np.full((48, 48), 255, np.uint8)}, "blank"),
-        ({"pixels": noise(1, side=23)}, "too small"),
+        ({"pixels": noise(1, side=23)}, "too small: under 24 pixels"),
         ({"pixels": noise(1, side=24)}, ""),
         ({"label": "", "label_original": "contempt"}, "label: contempt"),
+        (
+            {"image": cv2.imencode(".png", np.dstack([noise(1), noise(1)[..., 0]]))[1]},
+            "unfit: the picture has the wrong channels: RGBA, expected grey or RGB.",
+        ),
     ],
 )
 def test_what_is_unusable_is_left_out_by_name(changes, reason):
+    if "image" in changes:
+        changes = {"image": bytes(changes["image"])}
     assert excluded(record("some/1", **changes)) == {"some/1": reason}
+
+
+def test_a_label_is_left_out_by_its_published_name():
+    left = record("affectnet/1", label="", label_original="10")
+    assert excluded(left) == {"affectnet/1": "label: no face"}
 
 
 def test_drawn_faces_are_all_kept():
@@ -172,17 +201,17 @@ def test_the_limit_is_per_source_and_split_and_grows_by_adding():
     records = [
         record(f"{source}/{split}{n}", split)
         for source in "ab"
-        for split in ("train", "test")
+        for split in ("train", "validation", "test")
         for n in range(6)
     ]
-    kept = {
-        limit: {key for key, why in excluded(*records, limit=limit).items() if not why}
-        for limit in (2, 4, 9)
-    }
+    kept = {}
+    for limit in (2, 4, 9):
+        table = clean(records, DataConfig(limit=limit))
+        kept[limit] = set(table["key"][table["excluded"] == ""])
+        assert set(table["excluded"]) <= {"", "limit"}
     assert kept[2] < kept[4] < kept[9]
-    assert [len(keys) for keys in kept.values()] == [8, 16, 24]
+    assert [len(keys) for keys in kept.values()] == [12, 24, 36]
     assert sum(key.startswith("a/train") for key in kept[4]) == 4
-    assert set(excluded(*records, limit=2).values()) == {"", "limit"}
 
 
 def test_the_limit_counts_usable_rows_only():
@@ -199,18 +228,53 @@ def test_the_exact_hash_is_of_pixels_and_their_shape():
     assert same != hashes.sha256_of_pixels(pixels.reshape(16, 64, 3))
 
 
-def test_the_perceptual_hash_forgives_light_and_size_and_no_more():
-    faces = [picture.decode(face.image) for face in drawn.records(30, seed=0)]
-    base = [bits(face) for face in faces]
-    for face, known in zip(faces, base, strict=True):
-        darker = np.round(face * 0.8 + 10).astype(np.uint8)
-        smaller = cv2.resize(face, (64, 64), interpolation=cv2.INTER_AREA)
-        assert (bits(darker) != known).sum() <= 4
-        assert (bits(smaller) != known).sum() <= 6
-    apart = [(a != b).sum() for n, a in enumerate(base) for b in base[:n]]
-    assert np.median(apart) > 16
+def test_faces_cut_from_one_photo_are_one_group_and_one_split():
+    found = excluded(
+        record("a/1", "train", photo="p.jpg"), record("a/2", "test", photo="p.jpg")
+    )
+    assert found == {"a/1": "same photo as a/2 in test", "a/2": ""}
 
 
-def bits(pixels: np.ndarray) -> np.ndarray:
-    """Return the perceptual hash as [64] of 0 and 1."""
-    return np.unpackbits(np.frombuffer(bytes.fromhex(hashes.perceptual(pixels)), "u1"))
+def chain() -> tuple[pd.DataFrame, np.ndarray]:
+    """Return four rows, each a near duplicate of the next, and these pairs."""
+    splits = ("train", "train", "train", "test")
+    table = clean([record(f"a/{n}", split) for n, split in enumerate(splits)])
+    table["split"], table["excluded"] = splits, ""
+    pairs = np.array([[0, 1], [1, 2], [2, 3]])
+    table["duplicate_of"] = clusters(table, pairs)
+    table["group"] = groups(table)
+    return table, pairs
+
+
+def test_a_cluster_does_not_grow_along_a_chain():
+    table, _ = chain()
+    assert table["duplicate_of"].tolist() == ["a/1", "", "a/1", ""]
+    assert table["group"].tolist() == ["a/0", "a/0", "a/0", "a/3"]
+
+
+def test_nothing_leaks_along_a_chain_either():
+    table, pairs = chain()
+    assert leaks(table, pairs).tolist() == [
+        "",
+        "",
+        "near duplicate of a/3 in test",
+        "",
+    ]
+
+
+def test_the_very_same_pixels_leak_as_the_pair_that_they_are_of():
+    """Row 4 has row 2's pixels; only row 2 took part in the search."""
+    table, pairs = chain()
+    twin = table.loc[[2]].assign(key="a/4", group="a/4")
+    table = pd.concat([table, twin], ignore_index=True)
+    assert leaks(table, pairs)[4] == "near duplicate of a/3 in test"
+
+
+def test_slack_around_a_face_does_not_hide_a_duplicate():
+    face = cv2.resize(noise(5, side=9), (64, 64), interpolation=cv2.INTER_CUBIC)
+    loose = cv2.copyMakeBorder(face, 30, 20, 25, 25, cv2.BORDER_CONSTANT, value=9)
+    found = excluded(
+        record("a/1", "train", pixels=loose, square_xywh_px=(25, 30, 64, 64)),
+        record("b/2", "test", pixels=face),
+    )
+    assert found == {"a/1": "near duplicate of b/2 in test", "b/2": ""}

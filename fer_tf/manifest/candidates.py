@@ -1,0 +1,138 @@
+"""Which pictures may be one photograph: all against all, in 64 bits and 64 numbers."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from fer_tf.manifest import hashes
+
+# Chosen on planted copies of FER2013's pictures and on its pairs: see benchmarks/.
+MOST_BITS_APART = 12
+LEAST_SHARE = 0.9
+ROWS_AT_ONCE, COLUMNS_AT_ONCE = 64, 4096
+PAIRS_AT_ONCE = 4096
+WHOLE, INNER = 0, 1
+SPAN_SCALE = 127
+PRIOR_PICTURES = 50
+
+
+def candidates(waves: np.ndarray) -> np.ndarray:
+    """Return the pairs of pictures that may be one photograph, int64 [pairs, 3].
+
+    First by hashes: the signs of a picture's waves, once what all the pictures have in
+    common is taken away, differ in few of 64 bits. Then by the waves themselves: most
+    of one picture's lies in what the other's can become if it is framed a little
+    otherwise. The second picture, mirrored or not, is held whole against all of the
+    first and against its inner part, so that either may be a crop of the other.
+
+    Args:
+        waves: int8 [n, 5, 64], as `Sketches.waves` returns them.
+
+    Returns:
+        first, second (the smaller number first), and 1 where one is to be mirrored.
+    """
+    if len(waves) < 2:
+        return np.empty((0, 3), np.int64)
+    looks = _Looks(waves)
+    blocks = [
+        (part, mirrored, start)
+        for part, mirrored in itertools.product((WHOLE, INNER), (False, True))
+        for start in range(0, len(waves), ROWS_AT_ONCE)
+    ]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        near = pool.map(lambda block: looks.near(*block), blocks)
+        return np.unique(np.concatenate(list(near)), axis=0)
+
+
+class _Looks:
+    """All pictures' waves, whitened: as surprising in every direction."""
+
+    def __init__(self, waves: np.ndarray) -> None:
+        self.waves = waves
+        self.mean, self.spread = _statistics(waves[:, WHOLE].astype(np.float32))
+        self.bits = self.hashed(waves[:, WHOLE])
+        self.spans = np.concatenate(
+            [
+                np.round(SPAN_SCALE * self.spanned(waves[rows])).astype(np.int8)
+                for rows in _slices(len(waves), PAIRS_AT_ONCE)
+            ]
+        )
+
+    def white(self, waves: np.ndarray) -> np.ndarray:
+        """Return waves [..., 64] as unit vectors, the mean and the spread taken out."""
+        found = (waves - self.mean) / self.spread
+        length = np.linalg.norm(found, axis=-1, keepdims=True)
+        return found / np.maximum(length, 1e-6)
+
+    def hashed(self, waves: np.ndarray) -> np.ndarray:
+        """Return waves [m, 64] as uint64 [m]."""
+        return np.packbits(waves > self.mean, axis=1).view(np.uint64)[:, 0]
+
+    def spanned(self, waves: np.ndarray) -> np.ndarray:
+        """Return an orthonormal base of what pictures can become, [m, 4, 64]."""
+        whole, tangents = waves[:, WHOLE], waves[:, INNER + 1 :]
+        base = np.concatenate(
+            [self.white(whole)[:, None], tangents / self.spread], axis=1
+        )
+        return np.linalg.qr(base.transpose(0, 2, 1))[0].transpose(0, 2, 1)
+
+    def near(self, part: int, mirrored: bool, start: int) -> np.ndarray:
+        """Return the candidates whose first picture is in the block from `start` on."""
+        asked = self.waves[start : start + ROWS_AT_ONCE]
+        asked = asked * hashes.MIRRORED if mirrored else asked
+        spans, whites = self.spanned(asked), self.white(asked[:, :2])
+        found = [np.empty((0, 3), np.int64)]
+        for pairs in self._near_hashes(self.hashed(asked[:, part]), part, start):
+            row, second = pairs.T
+            alike = (self._shares(spans[row], second) >= LEAST_SHARE) | (
+                _shares(self.spans[second] / SPAN_SCALE, whites[row]) >= LEAST_SHARE
+            )
+            pairs = np.sort(pairs[alike] + (start, 0), axis=1)
+            found.append(np.column_stack([pairs, np.full(len(pairs), int(mirrored))]))
+        return np.concatenate(found)
+
+    def _shares(self, spans: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return _shares(spans, self.white(self.waves[second, :2]))
+
+    def _near_hashes(
+        self, asked: np.ndarray, part: int, start: int
+    ) -> Iterator[np.ndarray]:
+        """Yield pairs (row of `asked`, picture), int64 [at most PAIRS_AT_ONCE, 2]."""
+        # A pair of whole pictures is the same both ways round.
+        first_column = 0 if part == INNER else start
+        for at in range(first_column, len(self.bits), COLUMNS_AT_ONCE):
+            columns = self.bits[at : at + COLUMNS_AT_ONCE]
+            apart = np.bitwise_count(asked[:, None] ^ columns[None])
+            pairs = np.argwhere(apart <= MOST_BITS_APART) + (0, at)
+            pairs = pairs[pairs[:, 0] + start != pairs[:, 1]]
+            for rows in _slices(len(pairs), PAIRS_AT_ONCE):
+                yield pairs[rows]
+
+
+def _statistics(waves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation [64] of waves [n, 64], mirrored or not.
+
+    A few pictures tell little: as many more are made up as PRIOR_PICTURES says, whose
+    waves fall with their frequency, as any photograph's do.
+    """
+    mirrored = waves * hashes.MIRRORED
+    fall = 1 / np.linalg.norm(hashes.FREQUENCIES, axis=1)
+    prior = (fall / np.linalg.norm(fall)) ** 2 * (waves**2).sum(axis=1).mean()
+    count = len(waves) + PRIOR_PICTURES
+    mean = (waves + mirrored).sum(axis=0) / (2 * count)
+    square = ((waves**2 + mirrored**2).sum(axis=0) / 2 + PRIOR_PICTURES * prior) / count
+    return mean, np.sqrt(square - mean**2)
+
+
+def _shares(spans: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return the largest share of [m, 2, 64] unit vectors in spans [m, 4, 64], [m]."""
+    inside = np.matmul(vectors, spans.transpose(0, 2, 1))
+    return (inside**2).sum(axis=2).max(axis=1)
+
+
+def _slices(count: int, length: int) -> Iterator[slice]:
+    for start in range(0, count, length):
+        yield slice(start, start + length)

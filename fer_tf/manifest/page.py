@@ -1,0 +1,81 @@
+"""The manifest's report as a page, with example pictures where they are wanted."""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fer_tf import labels
+from fer_tf import page
+from fer_tf.manifest import report
+from fer_tf.manifest.table import kept
+
+TEMPLATE = Path(__file__).with_name("page.html")
+DUPLICATES_SHOWN = 24
+LEFT_OUT_SHOWN = 8
+SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg"}
+
+
+def examples(table: pd.DataFrame) -> dict[str, list[tuple[str, ...]]]:
+    """Return what is worth a look, by title: pairs of duplicates, and rows left out.
+
+    Each example is one key, or two of which the first is left for the second.
+    """
+    doubled = table[table["duplicate_of"] != ""]
+    of = table.set_index("key")["sha256"][doubled["duplicate_of"]].to_numpy()
+    near = doubled[doubled["sha256"] != of]
+    crossing = near["excluded"].str.contains(" in ")
+    found = {
+        "Near duplicates across splits": _pairs(near[crossing]),
+        "Near duplicates within a split": _pairs(near[~crossing]),
+    }
+    out = table[~kept(table)]
+    for reason, rows in out.groupby(out["excluded"].map(report.kind)):
+        if not report.LEAK.fullmatch(rows["excluded"].iloc[0]):
+            found[f"Left out: {reason}"] = [
+                (key,) for key in _spread(rows, LEFT_OUT_SHOWN)["key"]
+            ]
+    return {title: shown for title, shown in found.items() if shown}
+
+
+def render(
+    summary: Mapping[str, Any],
+    table: pd.DataFrame,
+    pictures: Mapping[str, bytes] | None = None,
+) -> str:
+    """Return the page.
+
+    Args:
+        summary: what `report.report` returns.
+        pictures: the encoded pictures of the keys that `examples` names; None shows
+            none, since faces are personal data.
+    """
+    notes = table.set_index("key")[["label_published", "split", "label_original"]]
+    return page.render(
+        TEMPLATE,
+        data=summary,
+        classes=labels.CLASSES,
+        examples=examples(table) if pictures else {},
+        pictures={key: _address(data) for key, data in (pictures or {}).items()},
+        notes=notes.to_dict("index") if pictures else {},
+    )
+
+
+def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    shown = _spread(rows, DUPLICATES_SHOWN)
+    return list(zip(shown["key"], shown["duplicate_of"], strict=True))
+
+
+def _spread(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return at most `count` rows, spread over the table."""
+    step = max(1, len(rows) // count)
+    return rows.iloc[::step][:count]
+
+
+def _address(data: bytes) -> str:
+    kinds: Iterable[str] = (
+        kind for start, kind in SIGNATURES.items() if data.startswith(start)
+    )
+    return page.data_uri(data, next(iter(kinds), "image/*"))

@@ -30,8 +30,10 @@ AUGMENT = AugmentConfig(
 
 @pytest.fixture
 def pictures():
+    """Ten, of which the first are kept as they are and the last are reduced."""
     rng = np.random.default_rng(0)
-    return [rng.integers(0, 256, (20 + r, 24, 3), np.uint8) for r in range(10)]
+    sides = [(14 + 7 * row, 18 + 5 * row) for row in range(10)]
+    return [rng.integers(0, 256, (*side, 3), np.uint8) for side in sides]
 
 
 @pytest.fixture

@@ -217,7 +217,7 @@ def write_fer2013(path):
         (("run", "--config", "no.yaml"), "no.yaml"),
         (("run", "--dry-run", "face.sise=3"), "face.size"),
         (("run", "data.sources=[fer2014]"), "fer2013"),
-        (("run", "data.sources=[rafdb]"), "not written yet"),
+        (("run", "data.sources=[rafdbb]"), "Did you mean 'rafdb'"),
         (("run", "student.model.name=mobilenet"), "mobilenetv3_large"),
         (("train", "--stage", "teachers"), "fer-tf data clean"),
         (("train", "--stage", "student"), "fer-tf data clean"),

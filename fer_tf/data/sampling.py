@@ -41,24 +41,19 @@ def epoch_rows(
     count = len(labels)
     if sampling == "shuffle" and not weights:
         return rng.permutation(count)
-    _check_sources(sources, weights or {})
+    check_sources(sources, weights or {})
     strata, shares = _strata(labels, sources, sampling == "balanced", weights or {})
     wanted = _rounded(shares * count, rng)
     drawn = [_cycled(rows, n, rng) for rows, n in zip(strata, wanted, strict=True)]
     return rng.permutation(np.concatenate(drawn))
 
 
-def occurrences(rows: np.ndarray) -> np.ndarray:
-    """Return, for each of `rows`, how often it has come before: int64 [n]."""
-    order = np.argsort(rows, kind="stable")
-    ordered = rows[order]
-    starts = np.searchsorted(ordered, ordered)
-    counted = np.empty(len(rows), np.int64)
-    counted[order] = np.arange(len(rows)) - starts
-    return counted
+def check_sources(sources: np.ndarray, weights: Mapping[str, float]) -> None:
+    """Check that rows and `weights` (none: all is well) are of the same sources.
 
-
-def _check_sources(sources: np.ndarray, weights: Mapping[str, float]) -> None:
+    Raises:
+        UserError: a source with a weight has no rows, or a source has no weight.
+    """
     if not weights:
         return
     present = set(np.unique(sources).tolist())
@@ -73,6 +68,16 @@ def _check_sources(sources: np.ndarray, weights: Mapping[str, float]) -> None:
             f"the manifest has training pictures of {source}, for which "
             "data.source_weights has no number: data.sources does not name it."
         )
+
+
+def occurrences(rows: np.ndarray) -> np.ndarray:
+    """Return, for each of `rows`, how often it has come before: int64 [n]."""
+    order = np.argsort(rows, kind="stable")
+    ordered = rows[order]
+    starts = np.searchsorted(ordered, ordered)
+    counted = np.empty(len(rows), np.int64)
+    counted[order] = np.arange(len(rows)) - starts
+    return counted
 
 
 def _strata(

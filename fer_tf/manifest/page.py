@@ -1,6 +1,5 @@
 """The manifest's report as a page, with example pictures where they are wanted."""
 
-from collections.abc import Iterable
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ from fer_tf.manifest.table import kept
 TEMPLATE = Path(__file__).with_name("page.html")
 DUPLICATES_SHOWN = 24
 LEFT_OUT_SHOWN = 8
-SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg"}
+MEMBERS_SHOWN = 12
 
 
 def examples(table: pd.DataFrame) -> dict[str, list[tuple[str, ...]]]:
-    """Return what is worth a look, by title: pairs of duplicates, and rows left out.
+    """Return what is worth a look, by title: duplicates, large groups, rows left out.
 
-    Each example is one key, or two of which the first is left for the second.
+    Each example is the keys of the pictures that are shown side by side.
     """
     doubled = table[table["duplicate_of"] != ""]
     of = table.set_index("key")["sha256"][doubled["duplicate_of"]].to_numpy()
@@ -30,6 +29,7 @@ def examples(table: pd.DataFrame) -> dict[str, list[tuple[str, ...]]]:
     found = {
         "Near duplicates across splits": _pairs(near[crossing]),
         "Near duplicates within a split": _pairs(near[~crossing]),
+        "Largest groups": _groups(table),
     }
     out = table[~kept(table)]
     for reason, rows in out.groupby(out["excluded"].map(report.kind)):
@@ -68,6 +68,15 @@ def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(shown["key"], shown["duplicate_of"], strict=True))
 
 
+def _groups(table: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return the members of the largest groups, each picture once."""
+    distinct = table[table["sha256"] != ""].drop_duplicates("sha256")
+    return [
+        tuple(distinct["key"][distinct["group"] == name][:MEMBERS_SHOWN])
+        for name in report.largest(table)
+    ]
+
+
 def _spread(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return at most `count` rows, spread over the table."""
     step = max(1, len(rows) // count)
@@ -75,7 +84,6 @@ def _spread(rows: pd.DataFrame, count: int) -> pd.DataFrame:
 
 
 def _address(data: bytes) -> str:
-    kinds: Iterable[str] = (
-        kind for start, kind in SIGNATURES.items() if data.startswith(start)
-    )
-    return page.data_uri(data, next(iter(kinds), "image/*"))
+    # Records are stored as PNG or JPEG alone.
+    kind = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
+    return page.data_uri(data, kind)

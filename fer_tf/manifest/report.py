@@ -91,10 +91,14 @@ def leaks(table: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def largest_groups(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return what is in the largest groups."""
+    return [_group(table[table["group"] == name]) for name in largest(table)]
+
+
+def largest(table: pd.DataFrame) -> list[str]:
     """Return the ten largest groups, of two rows or more."""
     sizes = table["group"].value_counts()
-    names = sizes[sizes > 1].index[:LARGEST_GROUPS]
-    return [_group(table[table["group"] == name]) for name in names]
+    return sizes[sizes > 1].index[:LARGEST_GROUPS].tolist()
 
 
 def kind(reason: str) -> str:

@@ -22,6 +22,7 @@ from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
 from fer_tf.fusion import SoftLabels
+from fer_tf.manifest import table
 from fer_tf.preprocess import FaceSpec
 from fer_tf.training import loop
 from fer_tf.training.tasks import Distilled
@@ -66,7 +67,7 @@ def _supervised(
     run: RunFolder,
     title: str,
 ) -> keras.Model | None:
-    manifest = _manifest(experiment)
+    manifest = _manifest(config, experiment)
     step = Step(
         run.path / "train.json",
         _settings(config, stage=recipes.to_dict(stage)),
@@ -98,7 +99,7 @@ def distill(config: Config, experiment: Experiment, loss: str) -> keras.Model | 
     """
     settings = getattr(config.distill, loss)
     run = experiment.student(loss)
-    manifest = _manifest(experiment)
+    manifest = _manifest(config, experiment)
     soft_labels = experiment.need(experiment.soft_labels, "fer-tf fuse")
     start = _start(experiment, settings.start)
     step = Step(
@@ -136,9 +137,24 @@ def build(config: Config, stage: StageConfig) -> keras.Model:
     )
 
 
-def _manifest(experiment: Experiment) -> Path:
+def _manifest(config: Config, experiment: Experiment) -> Path:
+    """Return the manifest, which must have what the recipe wants to be drawn from it.
+
+    What is wrong is told before a step is begun, so that it leaves no trace.
+    """
     path = experiment.manifest
-    return experiment.need(path, MAKE_MANIFEST.format(path=path))
+    experiment.need(path, MAKE_MANIFEST.format(path=path))
+    weights = _weights(config)
+    if weights:
+        rows = table.read(path)
+        trained = rows[table.kept(rows) & (rows["split"] == "train")]
+        sampling.check_sources(trained["source"].to_numpy(str), weights)
+    return path
+
+
+def _weights(config: Config) -> dict[str, float]:
+    weights = config.data.source_weights
+    return dict(zip(config.data.sources, weights, strict=True)) if weights else {}
 
 
 def _start(experiment: Experiment, stage: str) -> list[Path]:
@@ -224,14 +240,13 @@ def _epochs(
 
 
 def _rows(config: Config, faces: Faces, train: TrainConfig, epoch: int) -> np.ndarray:
-    weights = config.data.source_weights
     return sampling.epoch_rows(
         seed=config.seed,
         epoch=epoch,
         labels=faces.labels,
         sources=faces.sources,
         sampling=train.sampling,
-        weights=dict(zip(config.data.sources, weights, strict=True)) if weights else {},
+        weights=_weights(config),
     )
 
 

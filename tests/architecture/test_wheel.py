@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+BUILDERS = sorted(path.parent.name for path in ROOT.glob("tfds_builders/*/TAGS.txt"))
 pytestmark = pytest.mark.slow
 
 
@@ -41,9 +42,12 @@ def unpacked(tmp_path_factory):
     [
         "fer_tf/evaluation/report.html",
         "fer_tf/evaluation/gate.yaml",
+        "fer_tf/manifest/page.html",
+        "fer_tf/page/base.html",
+        "tfds_builders/rafdb/dummy_data/EmoLabel/list_patition_label.txt",
         *(
             f"tfds_builders/{builder}/{text}"
-            for builder in ("drawn_faces", "fer2013")
+            for builder in BUILDERS
             for text in ("README.md", "CITATIONS.bib", "TAGS.txt")
         ),
     ],

@@ -7,8 +7,12 @@ from fer_tf import config as recipes
 from fer_tf.data.crops import crop_of
 from fer_tf.data.pipeline import Faces
 from fer_tf.errors import UserError
+from fer_tf.experiment import Experiment
 from fer_tf.fusion import SoftLabels
 from fer_tf.labels import NUM_CLASSES
+from fer_tf.manifest import table
+from fer_tf.manifest.clean import clean
+from fer_tf.sources import drawn
 from fer_tf.training import stages
 
 COUNT, VIEWS, BATCH, EPOCHS = 50, 3, 8, 5
@@ -174,3 +178,16 @@ def test_a_weight_for_a_source_that_is_not_trained_on_is_told(faces):
     )
     with pytest.raises(UserError, match="gives c 1"):
         data.of(0)
+
+
+def test_a_wrong_weight_is_told_before_a_step_is_begun(tmp_path):
+    """So that to correct it is not to ask the same experiment for something else."""
+    experiment = Experiment(tmp_path)
+    table.write(experiment.manifest, clean(drawn.records(70, seed=0)))
+    config = recipes.load(
+        None,
+        ["data.sources=[drawn_faces, fer2013]", "data.source_weights=[1, 2]"],
+    )
+    with pytest.raises(UserError, match="gives fer2013 2, but it has no training"):
+        stages.train_student(config, experiment)
+    assert not experiment.student("ce").path.exists()

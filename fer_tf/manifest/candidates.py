@@ -52,7 +52,7 @@ class _Looks:
 
     def __init__(self, waves: np.ndarray) -> None:
         self.waves = waves
-        self.mean, self.spread = _statistics(waves[:, WHOLE].astype(np.float32))
+        self.mean, self.spread = _statistics(waves[:, WHOLE])
         self.bits = self.hashed(waves[:, WHOLE])
         self.spans = np.concatenate(
             [
@@ -115,18 +115,20 @@ class _Looks:
 
 
 def _statistics(waves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation [64] of waves [n, 64], mirrored or not.
+    """Return mean and standard deviation [64] of int8 waves [n, 64], mirrored or not.
 
     A few pictures tell little: as many more are made up as PRIOR_PICTURES says, whose
     waves fall with their frequency, as any photograph's do.
     """
-    mirrored = waves * hashes.MIRRORED
     fall = 1 / np.linalg.norm(hashes.FREQUENCIES, axis=1)
-    prior = (fall / np.linalg.norm(fall)) ** 2 * (waves**2).sum(axis=1).mean()
+    squares = np.einsum("ij,ij->j", waves, waves, dtype=np.float64)
+    prior = (fall / np.linalg.norm(fall)) ** 2 * squares.sum() / len(waves)
     count = len(waves) + PRIOR_PICTURES
-    mean = (waves + mirrored).sum(axis=0) / (2 * count)
-    square = ((waves**2 + mirrored**2).sum(axis=0) / 2 + PRIOR_PICTURES * prior) / count
-    return mean, np.sqrt(square - mean**2)
+    # What is odd from left to right, a picture and its mirror image cancel.
+    mean = waves.sum(axis=0) / count * (hashes.MIRRORED > 0)
+    square = (squares + PRIOR_PICTURES * prior) / count
+    spread = np.sqrt(square - mean**2)
+    return mean.astype(np.float32), spread.astype(np.float32)
 
 
 def _shares(spans: np.ndarray, vectors: np.ndarray) -> np.ndarray:

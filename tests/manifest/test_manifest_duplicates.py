@@ -124,6 +124,15 @@ def test_tangents_are_what_a_small_move_does(faces):
             assert cosine > 0.97
 
 
+def test_many_pictures_have_the_statistics_of_themselves_and_their_mirror_images():
+    rng = np.random.default_rng(0)
+    waves = rng.integers(-90, 100, (60_000, hashes.BITS)).astype(np.int8)
+    both = np.concatenate([waves, waves * hashes.MIRRORED]).astype(float)
+    mean, spread = candidates._statistics(waves)
+    np.testing.assert_allclose(mean, both.mean(axis=0), atol=0.05)
+    np.testing.assert_allclose(spread, both.std(axis=0), rtol=0.01)
+
+
 def test_similarity_is_of_details_not_of_light(faces):
     thumb = hashes.thumbnail(faces[0])
     assert duplicates.similarity(thumb, thumb) == pytest.approx(1, abs=1e-3)

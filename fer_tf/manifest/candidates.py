@@ -84,8 +84,10 @@ class _Looks:
         asked = self.waves[start : start + ROWS_AT_ONCE]
         asked = asked * hashes.MIRRORED if mirrored else asked
         spans, whites = self.spanned(asked), self.white(asked[:, :2])
+        near = self._near_hashes(self.hashed(asked[:, part]), part, start)
         found = [np.empty((0, 3), np.int64)]
-        for pairs in self._near_hashes(self.hashed(asked[:, part]), part, start):
+        for rows in _slices(len(near), PAIRS_AT_ONCE):
+            pairs = near[rows]
             row, second = pairs.T
             alike = (self._shares(spans[row], second) >= LEAST_SHARE) | (
                 _shares(self.spans[second] / SPAN_SCALE, whites[row]) >= LEAST_SHARE
@@ -97,21 +99,19 @@ class _Looks:
     def _shares(self, spans: np.ndarray, second: np.ndarray) -> np.ndarray:
         return _shares(spans, self.white(self.waves[second, :2]))
 
-    def _near_hashes(
-        self, asked: np.ndarray, part: int, start: int
-    ) -> Iterator[np.ndarray]:
-        """Yield pairs (row of `asked`, picture), int64 [at most PAIRS_AT_ONCE, 2]."""
+    def _near_hashes(self, asked: np.ndarray, part: int, start: int) -> np.ndarray:
+        """Return pairs (row of `asked`, picture) of near hashes, int64 [pairs, 2]."""
         # A pair of whole pictures is the same both ways round.
         first_column = 0 if part == INNER else start
+        found = [np.empty((0, 2), np.int64)]
         for at in range(first_column, len(self.bits), COLUMNS_AT_ONCE):
             columns = self.bits[at : at + COLUMNS_AT_ONCE]
             apart = np.bitwise_count(asked[:, None] ^ columns[None])
             # In a flat array NumPy finds the few hits ten times as fast.
             hits = np.flatnonzero((apart <= MOST_BITS_APART).ravel())
-            pairs = np.stack(np.divmod(hits, len(columns)), axis=1) + (0, at)
-            pairs = pairs[pairs[:, 0] + start != pairs[:, 1]]
-            for rows in _slices(len(pairs), PAIRS_AT_ONCE):
-                yield pairs[rows]
+            found.append(np.stack(np.divmod(hits, len(columns)), axis=1) + (0, at))
+        pairs = np.concatenate(found)
+        return pairs[pairs[:, 0] + start != pairs[:, 1]]
 
 
 def _statistics(waves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

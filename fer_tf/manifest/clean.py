@@ -1,7 +1,9 @@
 """Records to a manifest: what is unusable, what is there twice, what leaks."""
 
 import hashlib
+import itertools
 from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -95,6 +97,14 @@ def duplicate_pairs(table: pd.DataFrame, sketches: Sketches) -> np.ndarray:
     return np.sort(rows, axis=1)
 
 
+def rows_of(table: pd.DataFrame, pairs: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield `pairs` of rows, and for each those of all rows with the same pixels."""
+    showing = table.groupby("sha256").groups
+    for pair in pairs:
+        first, second = (showing[table.at[row, "sha256"]] for row in pair)
+        yield from itertools.product(first, second)
+
+
 def clusters(table: pd.DataFrame, pairs: np.ndarray) -> pd.Series:
     """Return `duplicate_of`: every row matches the row that is named there."""
     standing = duplicates.representatives(len(table), pairs)
@@ -142,7 +152,9 @@ def leaks(table: pd.DataFrame, pairs: np.ndarray) -> pd.Series:
         keepers = members[ranks == ranks.min()]
         for index, row in members[ranks > ranks.min()].iterrows():
             excluded[index] = _leak(row, keepers)
-    for first, second in _all_rows(table, pairs):
+    group = table["group"].to_numpy()
+    crossing = pairs[group[pairs[:, 0]] != group[pairs[:, 1]]]
+    for first, second in rows_of(table, crossing):
         if excluded[first] or excluded[second] or rank[first] == rank[second]:
             continue
         goes, stays = sorted((first, second), key=rank.__getitem__, reverse=True)
@@ -217,16 +229,6 @@ def _first_row_of(values: pd.Series) -> np.ndarray:
     rows = np.arange(len(values))
     first = pd.Series(rows).groupby(values.to_numpy()).transform("min").to_numpy()
     return np.where((values != "").to_numpy(), first, rows)
-
-
-def _all_rows(table: pd.DataFrame, pairs: np.ndarray) -> Iterable[tuple[int, int]]:
-    """Yield the pairs of rows in different groups, rows of the same pixels included."""
-    group = table["group"].to_numpy()
-    crossing = pairs[group[pairs[:, 0]] != group[pairs[:, 1]]]
-    showing = table.groupby("sha256").groups
-    for pair in crossing:
-        first, second = (showing[table.at[row, "sha256"]] for row in pair)
-        yield from ((a, b) for a in first for b in second)
 
 
 def _leak(row: pd.Series, keepers: pd.DataFrame) -> str:

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from fer_tf import labels
-from fer_tf.manifest.clean import SKETCH
 from fer_tf.manifest.clean import duplicate_pairs
 from fer_tf.manifest.clean import look_at
+from fer_tf.manifest.clean import rows_of
 from fer_tf.manifest.sketches import Sketches
 from fer_tf.manifest.table import kept
 from fer_tf.sources import SPLITS
@@ -25,15 +25,13 @@ def validate(table: pd.DataFrame, records: Iterable[Record]) -> list[str]:
         records: those of every source in the manifest; they are read once.
     """
     with Sketches() as sketches:
-        seen = look_at(records, sketches).set_index("key", drop=False)
-        rows = table[kept(table) & table["key"].isin(seen.index)]
-        rows = rows.assign(**{SKETCH: seen[SKETCH][rows["key"]].to_numpy()})
-        pairs = duplicate_pairs(rows, sketches)
+        seen = look_at(records, sketches)
+        pairs = duplicate_pairs(seen, sketches)
     return [
         *_rows(table),
         *_leaks(table),
-        *_near_leaks(table, pairs),
-        *_records(table, seen),
+        *_near_leaks(table, seen, pairs),
+        *_records(table, seen.set_index("key")),
     ]
 
 
@@ -71,14 +69,19 @@ def _leaks(table: pd.DataFrame) -> Iterator[str]:
             yield f"{members['key'].iloc[0]}: one {column}, several splits: {keys}"
 
 
-def _near_leaks(table: pd.DataFrame, pairs: np.ndarray) -> Iterator[str]:
+def _near_leaks(
+    table: pd.DataFrame, seen: pd.DataFrame, pairs: np.ndarray
+) -> Iterator[str]:
     """Yield near duplicates that are kept in different splits."""
-    for first, second in pairs:
-        one, other = table.loc[first], table.loc[second]
-        if one["split"] != other["split"]:
+    rows = table[kept(table)]
+    split_of = dict(zip(rows["key"], rows["split"], strict=True))
+    for pair in rows_of(seen, pairs):
+        one, other = seen["key"][list(pair)]
+        splits = split_of.get(one), split_of.get(other)
+        if None not in splits and splits[0] != splits[1]:
             yield (
-                f"{one['key']}: kept in {one['split']}, but a near duplicate of "
-                f"{other['key']} in {other['split']}"
+                f"{one}: kept in {splits[0]}, but a near duplicate of "
+                f"{other} in {splits[1]}"
             )
 
 

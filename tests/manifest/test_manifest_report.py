@@ -237,3 +237,22 @@ def test_the_page_shows_pictures_where_they_are_wanted(records, manifest, summar
     page = render({**summary, "records": RECORDS}, manifest, images)
     assert page.count("<img") == sum(len(k) for pairs in shown.values() for k in pairs)
     assert "data:image/png;base64," in page and "data:image/jpeg;base64," in page
+
+
+def test_a_fresh_manifest_has_no_findings_however_close_a_pair_is(records):
+    """Validation searches as cleaning does: the same pictures, with the same result."""
+    rng = np.random.default_rng(0)
+    near = list(records)
+    tests = [face for face in records if face.split == "test"]
+    for row, face in enumerate(tests):
+        change(near, 20 + row, image=distorted(face.image, rng.uniform(0.5, 1.5)))
+    table = clean(near)
+    assert table["excluded"].str.startswith("near duplicate").any()
+    assert validate(table, near) == []
+
+
+def distorted(image: bytes, strength: float) -> bytes:
+    """Return a picture turned and blurred, so that it may be found again or not."""
+    turn = cv2.getRotationMatrix2D((48, 48), 3 * strength, 1 + 0.05 * strength)
+    turned = cv2.warpAffine(picture.decode(image), turn, (96, 96))
+    return picture.encode_png(cv2.GaussianBlur(turned, (0, 0), strength))

@@ -156,6 +156,9 @@ class ModelConfig:
     dropout: float = 0.2
 
 
+_IMBALANCE = ("none", "effective_number", "logit_adjustment", "focal")
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """How a stage is optimised: AdamW, warm-up and cosine decay.
@@ -164,7 +167,15 @@ class TrainConfig:
     it; `clip_norm` the largest global norm of the gradient, 0 for none. `best_by`
     chooses the checkpoint that is kept, on validation.
 
-    `sampling: balanced` shows every class equally often, drawn anew each epoch.
+    `label_smoothing` is the part of a target that is spread over all classes.
+
+    `sampling: balanced` shows every class equally often, drawn anew each epoch. Or the
+    loss corrects classes that are not: by `imbalance`, `effective_number` weighs rare
+    ones higher, `logit_adjustment` has the model learn what it would if all were
+    equally frequent, `focal` looks most at what is not known yet. It is one or the
+    other, and only in training: probabilities are validated as they come. In a
+    distillation stage the cross entropy is corrected, not the teachers' answers.
+
     `mixup` and `cutmix` are the alpha of the Beta distribution that two pictures are
     mixed by, 0 for none; one of them at a time, and only to train on labels.
     """
@@ -178,12 +189,14 @@ class TrainConfig:
     label_smoothing: float = 0.0
     best_by: str = "macro_f1"
     sampling: str = "shuffle"
+    imbalance: str = "none"
     mixup: float = 0.0
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
         _one_of("train.best_by", self.best_by, ("macro_f1", "nll"))
         _one_of("train.sampling", self.sampling, ("shuffle", "balanced"))
+        _one_of("train.imbalance", self.imbalance, _IMBALANCE)
         _positive("train.epochs", self.epochs)
         _positive("train.batch_size", self.batch_size)
         _positive("train.learning_rate", self.learning_rate)
@@ -195,6 +208,20 @@ class TrainConfig:
             raise UserError(
                 f"train.mixup and train.cutmix are {self.mixup} and {self.cutmix}, but "
                 "a batch is mixed in one way: set one of them to 0."
+            )
+        if not 0 <= self.label_smoothing < 1:
+            raise UserError(
+                "train.label_smoothing must be 0 or more and below 1, received "
+                f"{self.label_smoothing}."
+            )
+        self._refuse_two_corrections()
+
+    def _refuse_two_corrections(self) -> None:
+        if self.sampling == "balanced" and self.imbalance != "none":
+            raise UserError(
+                f"train.sampling is balanced and train.imbalance {self.imbalance}: "
+                "classes would be corrected twice. Set train.sampling=shuffle or "
+                "train.imbalance=none."
             )
 
 

@@ -1,9 +1,22 @@
 """Losses: per-example, keyword-only, pure. The mean is taken once, in the loop."""
 
 from fer_tf.losses.cross_entropy import cross_entropy
+from fer_tf.losses.cross_entropy import focal
+from fer_tf.losses.cross_entropy import smoothed
 from fer_tf.losses.distillation import dkd
 from fer_tf.losses.distillation import kd
+from fer_tf.losses.imbalance import adjusted
+from fer_tf.losses.imbalance import effective_number_weights
 
 DISTILLATION = {"kd": kd, "dkd": dkd}
 
-__all__ = ["DISTILLATION", "cross_entropy", "dkd", "kd"]
+__all__ = [
+    "DISTILLATION",
+    "adjusted",
+    "cross_entropy",
+    "dkd",
+    "effective_number_weights",
+    "focal",
+    "kd",
+    "smoothed",
+]

@@ -22,6 +22,7 @@ from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
 from fer_tf.fusion import SoftLabels
+from fer_tf.labels import NUM_CLASSES
 from fer_tf.manifest import table
 from fer_tf.preprocess import FaceSpec
 from fer_tf.training import loop
@@ -77,7 +78,7 @@ def _supervised(
         return None
     faces = pipeline.load(config, manifest)
     model = build(config, stage)
-    task = Supervised(stage.train.label_smoothing)
+    task = Supervised(stage.train, _class_counts(config, faces["train"], stage.train))
     data = _labelled(config, faces["train"], stage.train)
     validate = _validation(config, faces["validation"])
     loop.train(model, task, data, validate, stage.train, run, title)
@@ -119,7 +120,8 @@ def distill(config: Config, experiment: Experiment, loss: str) -> keras.Model | 
         model.load_weights(weights)
     data = _taught(config, faces["train"], settings.train, soft_labels)
     validate = _validation(config, faces["validation"])
-    task = Distilled(loss, settings)
+    counts = _class_counts(config, faces["train"], settings.train)
+    task = Distilled(loss, settings, counts)
     loop.train(
         model, task, data, validate, settings.train, run, f"student {loss.upper()}"
     )
@@ -248,6 +250,12 @@ def _rows(config: Config, faces: Faces, train: TrainConfig, epoch: int) -> np.nd
         sampling=train.sampling,
         weights=_weights(config),
     )
+
+
+def _class_counts(config: Config, faces: Faces, train: TrainConfig) -> tuple[int, ...]:
+    """Return how often an epoch shows each class: source weights change that."""
+    labels = faces.labels[_rows(config, faces, train, epoch=0)]
+    return tuple(np.bincount(labels, minlength=NUM_CLASSES).tolist())
 
 
 def _validation(

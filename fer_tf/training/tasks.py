@@ -9,38 +9,66 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from fer_tf.config import DistillConfig
+from fer_tf.config import TrainConfig
 from fer_tf.errors import unknown_name
 from fer_tf.losses import DISTILLATION
+from fer_tf.losses import adjusted
 from fer_tf.losses import cross_entropy
 from fer_tf.losses import dkd
+from fer_tf.losses import effective_number_weights
+from fer_tf.losses import focal
 from fer_tf.losses import kd
+from fer_tf.losses import smoothed
 
 Losses = dict[str, tf.Tensor]
+
+_BY_COUNTS = ("effective_number", "logit_adjustment")
 
 
 @dataclass(frozen=True)
 class Supervised:
-    """Cross entropy against the records' distributions."""
+    """Cross entropy against the records' distributions, its classes corrected once.
 
-    label_smoothing: float = 0.0
+    Attributes:
+        train: smoothing, and the correction.
+        class_counts: how often an epoch shows each class, for what corrects by it.
+    """
+
+    train: TrainConfig = TrainConfig()
+    class_counts: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.train.imbalance in _BY_COUNTS and not self.class_counts:
+            raise ValueError(
+                f"`class_counts` must be given for imbalance {self.train.imbalance!r}."
+            )
 
     def __call__(self, logits: tf.Tensor, batch: dict[str, tf.Tensor]) -> Losses:
         """Return {"loss": [batch]}."""
-        return {
-            "loss": cross_entropy(
-                targets=batch["target"],
-                logits=logits,
-                label_smoothing=self.label_smoothing,
-            )
-        }
+        targets = smoothed(
+            targets=batch["target"], label_smoothing=self.train.label_smoothing
+        )
+        if self.train.imbalance == "focal":
+            return {"loss": focal(targets=targets, logits=logits)}
+        if self.train.imbalance == "effective_number":
+            weights = effective_number_weights(class_counts=self.class_counts)
+            targets = targets * weights
+        if self.train.imbalance == "logit_adjustment":
+            logits = adjusted(logits=logits, class_counts=self.class_counts)
+        return {"loss": cross_entropy(targets=targets, logits=logits)}
 
 
 @dataclass(frozen=True)
 class Distilled:
-    """(1 - a) CE + a T^2 D against the fused teachers' answers to the same view."""
+    """(1 - a) CE + a T^2 D against the fused teachers' answers to the same view.
+
+    CE is what `Supervised` makes of `config.train` and `class_counts`. D has the logits
+    as they are: whatever corrects classes was the teachers' to do.
+    """
 
     loss: str
     config: DistillConfig
+    class_counts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.loss not in DISTILLATION:
@@ -48,11 +76,7 @@ class Distilled:
 
     def __call__(self, logits: tf.Tensor, batch: dict[str, tf.Tensor]) -> Losses:
         """Return "loss" and its parts, "cross_entropy" and "divergence": [batch]."""
-        hard = cross_entropy(
-            targets=batch["target"],
-            logits=logits,
-            label_smoothing=self.config.train.label_smoothing,
-        )
+        hard = Supervised(self.config.train, self.class_counts)(logits, batch)["loss"]
         soft = self._divergence(logits, batch)
         weight, scale = self.config.weight, self.config.temperature**2
         return {

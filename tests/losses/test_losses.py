@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from scipy.special import log_softmax
 from scipy.special import softmax
 from scipy.stats import entropy
@@ -11,35 +10,17 @@ from scipy.stats import entropy
 from fer_tf.losses import cross_entropy
 from fer_tf.losses import dkd
 from fer_tf.losses import kd
+from fer_tf.losses import smoothed
 
 RNG = np.random.default_rng(7)
 BATCH, CLASSES = 5, 7
 LOGITS = RNG.normal(0, 3, (BATCH, CLASSES)).astype(np.float32)
 TEACHER = RNG.normal(0, 3, (BATCH, CLASSES)).astype(np.float32)
 TARGET = np.array([0, 6, 3, 3, 1])
-VOTES = RNG.dirichlet(np.ones(CLASSES), BATCH).astype(np.float32)
+HARD = np.eye(CLASSES, dtype=np.float32)[TARGET]
+SOFT = RNG.dirichlet(np.ones(CLASSES), BATCH).astype(np.float32)
+VOTES = (RNG.multinomial(10, SOFT.astype(np.float64)) / 10).astype(np.float32)
 TEMPERATURES = [0.5, 1.0, 2.0, 4.0]
-
-
-def gradient(loss, logits):
-    """Return d sum(loss) / d logits as TensorFlow has it."""
-    variable = tf.Variable(logits)
-    with tf.GradientTape() as tape:
-        total = tf.reduce_sum(loss(variable))
-    return tape.gradient(total, variable).numpy()
-
-
-def numerical_gradient(loss, logits, step=1e-3):
-    """Return the same by central differences, in float64."""
-    logits = logits.astype(np.float64)
-    found = np.zeros_like(logits)
-    for index in np.ndindex(logits.shape):
-        shift = np.zeros_like(logits)
-        shift[index] = step
-        found[index] = (loss(logits + shift).sum() - loss(logits - shift).sum()) / (
-            2 * step
-        )
-    return found
 
 
 def numpy_dkd(teacher, student, target, temperature, alpha, beta):
@@ -53,12 +34,15 @@ def numpy_dkd(teacher, student, target, temperature, alpha, beta):
     return np.array(values)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_cross_entropy_is_the_oracle_on_votes(smoothing):
-    smooth = VOTES * (1 - smoothing) + smoothing / CLASSES
-    expected = -(smooth * log_softmax(LOGITS, axis=-1)).sum(-1)
-    found = cross_entropy(targets=VOTES, logits=LOGITS, label_smoothing=smoothing)
+@pytest.mark.parametrize(
+    "targets", [HARD, SOFT, VOTES], ids=["hard", "soft", "votes"]
+)
+def test_cross_entropy_is_the_oracle_gradient_included(gradient, targets):
+    expected = -(targets * log_softmax(LOGITS, axis=-1)).sum(-1)
+    found = cross_entropy(targets=targets, logits=LOGITS)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+    slope = gradient(lambda z: cross_entropy(targets=targets, logits=z), LOGITS)
+    np.testing.assert_allclose(slope, softmax(LOGITS, axis=-1) - targets, atol=1e-6)
 
 
 def test_cross_entropy_on_a_hard_label_by_hand():
@@ -67,9 +51,16 @@ def test_cross_entropy_on_a_hard_label_by_hand():
     np.testing.assert_allclose(found, [-np.log(0.75)], rtol=1e-6)
 
 
-def test_cross_entropy_gradient_is_probs_minus_targets():
-    found = gradient(lambda z: cross_entropy(targets=VOTES, logits=z), LOGITS)
-    np.testing.assert_allclose(found, softmax(LOGITS, axis=-1) - VOTES, atol=1e-6)
+def test_smoothing_by_hand():
+    targets = np.array([[0.0, 1.0], [0.25, 0.75]], np.float32)
+    found = smoothed(targets=targets, label_smoothing=0.2)
+    np.testing.assert_allclose(found, [[0.1, 0.9], [0.3, 0.7]], rtol=1e-6)
+
+
+def test_no_smoothing_is_the_identity_and_any_keeps_distributions():
+    np.testing.assert_array_equal(smoothed(targets=SOFT, label_smoothing=0.0), SOFT)
+    found = smoothed(targets=SOFT, label_smoothing=0.3)
+    np.testing.assert_allclose(np.sum(found, axis=-1), np.ones(BATCH), rtol=1e-6)
 
 
 @pytest.mark.parametrize("temperature", TEMPERATURES)
@@ -84,7 +75,7 @@ def test_kd_is_scipys_relative_entropy(temperature):
 
 
 @pytest.mark.parametrize("temperature", TEMPERATURES)
-def test_kd_gradient_is_the_difference_of_softmaxes(temperature):
+def test_kd_gradient_is_the_difference_of_softmaxes(gradient, temperature):
     found = gradient(
         lambda z: kd(teacher_logits=TEACHER, logits=z, temperature=temperature), LOGITS
     )
@@ -109,7 +100,7 @@ def test_dkd_is_the_papers_equations(temperature, alpha, beta):
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_dkd_gradient_is_that_of_the_oracle():
+def test_dkd_gradient_is_that_of_the_oracle(gradient, numerical_gradient):
     found = gradient(
         lambda z: dkd(
             teacher_logits=TEACHER,
@@ -127,7 +118,7 @@ def test_dkd_gradient_is_that_of_the_oracle():
 
 
 @pytest.mark.parametrize("temperature", TEMPERATURES)
-def test_dkd_with_the_teachers_own_weight_is_kd(temperature):
+def test_dkd_with_the_teachers_own_weight_is_kd(gradient, temperature):
     p = softmax(TEACHER / temperature, axis=-1)[np.arange(BATCH), TARGET]
 
     def decoupled(logits):
@@ -150,7 +141,7 @@ def test_dkd_with_the_teachers_own_weight_is_kd(temperature):
 
 
 @pytest.mark.parametrize("loss", ["kd", "dkd"])
-def test_a_perfect_student_has_no_loss_and_a_sure_teacher_is_finite(loss):
+def test_a_perfect_student_has_no_loss_and_a_sure_teacher_is_finite(gradient, loss):
     sure = np.array([[80.0, 0, 0, 0, 0, 0, 0], [0, 0, 90.0, 0, 0, 0, 0]], np.float32)
     given = {"temperature": 1.0, "logits": sure, "teacher_logits": sure}
     if loss == "dkd":

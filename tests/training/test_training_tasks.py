@@ -1,13 +1,24 @@
 """Tasks: the stages' losses, put together as their recipes say."""
 
+import keras
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
+from fer_tf import config as recipes
 from fer_tf.config import DistillConfig
+from fer_tf.config import TrainConfig
+from fer_tf.data.crops import crop_of
+from fer_tf.data.pipeline import Faces
 from fer_tf.errors import UserError
+from fer_tf.losses import adjusted
 from fer_tf.losses import cross_entropy
 from fer_tf.losses import dkd
+from fer_tf.losses import effective_number_weights
+from fer_tf.losses import focal
 from fer_tf.losses import kd
+from fer_tf.losses import smoothed
+from fer_tf.training import stages
 from fer_tf.training.tasks import Distilled
 from fer_tf.training.tasks import Supervised
 
@@ -19,12 +30,119 @@ BATCH = {
 }
 
 
-def test_supervised_is_cross_entropy():
-    expected = cross_entropy(
-        targets=BATCH["target"], logits=LOGITS, label_smoothing=0.1
+COUNTS = (40, 4, 41, 72, 48, 32, 50)
+
+
+def composed(imbalance, targets, logits):
+    """The loss on labels, put together from its parts."""
+    if imbalance == "focal":
+        return focal(targets=targets, logits=logits)
+    if imbalance == "effective_number":
+        targets = targets * effective_number_weights(class_counts=COUNTS)
+    if imbalance == "logit_adjustment":
+        logits = adjusted(logits=logits, class_counts=COUNTS)
+    return cross_entropy(targets=targets, logits=logits)
+
+
+IMBALANCE = ["none", "effective_number", "logit_adjustment", "focal"]
+
+
+@pytest.mark.parametrize("imbalance", IMBALANCE)
+def test_supervised_is_cross_entropy_corrected_as_asked(imbalance):
+    train = TrainConfig(label_smoothing=0.1, imbalance=imbalance)
+    found = Supervised(train, COUNTS)(LOGITS, BATCH)
+    targets = smoothed(targets=BATCH["target"], label_smoothing=0.1)
+    expected = composed(imbalance, targets, LOGITS)
+    np.testing.assert_allclose(found["loss"], expected, rtol=1e-6)
+
+
+def test_corrections_differ_from_each_other():
+    losses = [
+        Supervised(TrainConfig(imbalance=name), COUNTS)(LOGITS, BATCH)["loss"]
+        for name in IMBALANCE
+    ]
+    for index, one in enumerate(losses):
+        for other in losses[:index]:
+            assert np.abs(np.array(one) - np.array(other)).min() > 1e-3
+
+
+@pytest.mark.parametrize("imbalance", IMBALANCE)
+def test_distillation_corrects_its_cross_entropy_and_no_teacher(imbalance):
+    train = TrainConfig(label_smoothing=0.1, imbalance=imbalance)
+    config = DistillConfig(start="ce", train=train)
+    found = Distilled("kd", config, COUNTS)(LOGITS, BATCH)
+    plain = Distilled("kd", DistillConfig(start="ce"))(LOGITS, BATCH)
+    on_labels = Supervised(train, COUNTS)(LOGITS, BATCH)["loss"]
+    np.testing.assert_array_equal(found["cross_entropy"], on_labels)
+    np.testing.assert_array_equal(found["divergence"], plain["divergence"])
+
+
+@pytest.mark.parametrize("imbalance", ["effective_number", "logit_adjustment"])
+def test_a_correction_by_counts_needs_them(imbalance):
+    with pytest.raises(ValueError, match="class_counts"):
+        Supervised(TrainConfig(imbalance=imbalance))
+
+
+def faces_of(labels, sources):
+    pictures = RNG.integers(0, 256, (len(labels), 20, 20, 3), np.uint8)
+    keys = np.arange(len(labels)).astype(str)
+    return Faces(
+        keys=keys,
+        crops=[crop_of(picture, (), 16) for picture in pictures],
+        targets=np.eye(7, dtype=np.float32)[labels],
+        labels=labels,
+        sources=sources,
+        groups=keys,
     )
-    found = Supervised(label_smoothing=0.1)(LOGITS, BATCH)
-    np.testing.assert_allclose(found["loss"], expected)
+
+
+@pytest.mark.parametrize("imbalance", IMBALANCE)
+def test_what_is_validated_are_the_models_own_probabilities(imbalance):
+    faces = faces_of(np.array([0, 3, 3, 3]), np.array(["a"] * 4))
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(7)]
+    )
+    model.layers[-1].bias.assign(np.arange(7))
+    model.layers[-1].kernel.assign(np.zeros((768, 7)))
+    config = recipes.load(None, ["face.size=16", f"train.imbalance={imbalance}"])
+    found = stages._validation(config, faces)(model)
+    expected = -np.mean(log_softmax(np.arange(7))[faces.labels])
+    assert found["nll"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("imbalance", IMBALANCE[1:])
+def test_classes_are_not_corrected_twice(imbalance):
+    """The original both sampled evenly and weighted."""
+    with pytest.raises(UserError, match="corrected twice.*sampling=shuffle or"):
+        recipes.load(
+            None, ["train.sampling=balanced", f"train.imbalance={imbalance}"]
+        )
+    for overrides in (["train.sampling=balanced"], [f"train.imbalance={imbalance}"]):
+        recipes.load(None, overrides)
+
+
+def test_an_unknown_correction_is_answered_with_the_nearest():
+    with pytest.raises(UserError, match="Did you mean 'logit_adjustment'"):
+        recipes.load(None, ["train.imbalance=logit_adjusted"])
+
+
+@pytest.mark.parametrize("value", ["-0.1", "1.0", ".nan"])
+def test_smoothing_leaves_something_of_the_label(value):
+    with pytest.raises(UserError, match="train.label_smoothing"):
+        recipes.load(None, [f"train.label_smoothing={value}"])
+
+
+def test_class_counts_are_those_that_an_epoch_shows():
+    """One source has Happy faces alone, the other Sad ones."""
+    labels = np.array([3] * 3 + [4] * 8)
+    faces = faces_of(labels, np.where(labels == 3, "a", "b"))
+
+    def counts(*overrides):
+        config = recipes.load(None, ["data.sources=[a, b]", *overrides])
+        return stages._class_counts(config, faces, config.student.train)
+
+    assert counts() == (0, 0, 0, 3, 8, 0, 0)
+    assert counts("data.source_weights=[1, 0]") == (0, 0, 0, 11, 0, 0, 0)
 
 
 @pytest.mark.parametrize("loss", ["kd", "dkd"])

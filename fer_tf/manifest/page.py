@@ -22,13 +22,11 @@ def examples(table: pd.DataFrame) -> dict[str, list[tuple[str, ...]]]:
 
     Each example is the keys of the pictures that are shown side by side.
     """
-    doubled = table[table["duplicate_of"] != ""]
-    of = table.set_index("key")["sha256"][doubled["duplicate_of"]].to_numpy()
-    near = doubled[doubled["sha256"] != of]
-    crossing = near["excluded"].str.contains(" in ")
+    leaked = table[table["excluded"].str.startswith("near duplicate of")]
+    into = leaked["excluded"].map(lambda reason: report.LEAK.fullmatch(reason)["key"])
     found = {
-        "Near duplicates across splits": _pairs(near[crossing]),
-        "Near duplicates within a split": _pairs(near[~crossing]),
+        "Near duplicates across splits": _pairs(leaked["key"], into),
+        "Near duplicates within a split": _pairs(*_within_a_split(table)),
         "Largest groups": _groups(table),
     }
     out = table[~kept(table)]
@@ -63,9 +61,18 @@ def render(
     )
 
 
-def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
-    shown = _spread(rows, DUPLICATES_SHOWN)
-    return list(zip(shown["key"], shown["duplicate_of"], strict=True))
+def _within_a_split(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    rows = table[kept(table) & (table["duplicate_of"] != "")]
+    others = table.set_index("key").loc[rows["duplicate_of"]]
+    alike = (rows["split"].to_numpy() == others["split"].to_numpy()) & (
+        rows["sha256"].to_numpy() != others["sha256"].to_numpy()
+    )
+    return rows["key"][alike], rows["duplicate_of"][alike]
+
+
+def _pairs(first: pd.Series, second: pd.Series) -> list[tuple[str, str]]:
+    shown = _spread(pd.DataFrame({"first": first, "second": second}), DUPLICATES_SHOWN)
+    return list(zip(shown["first"], shown["second"], strict=True))
 
 
 def _groups(table: pd.DataFrame) -> list[tuple[str, ...]]:

@@ -42,10 +42,7 @@ def report(
             }
             for source, rows in table.groupby("source")
         },
-        "duplicates": {
-            **{source: duplicates(rows) for source, rows in table.groupby("source")},
-            "all together": duplicates(table),
-        },
+        "duplicates": _duplicates_by_source(table),
         "leaks": leaks(table),
         "disagreeing": [
             _group(members) for _, members in targets.disagreeing(_trained(table))
@@ -107,6 +104,11 @@ def kind(reason: str) -> str:
     if leak:
         return f"{leak['why']} another in {leak['into']}"
     return SAME_PICTURE.sub("same picture as another", reason)
+
+
+def _duplicates_by_source(table: pd.DataFrame) -> dict[str, Any]:
+    found = {source: duplicates(rows) for source, rows in table.groupby("source")}
+    return found if len(found) == 1 else {**found, "all together": duplicates(table)}
 
 
 def _counts(rows: pd.DataFrame) -> dict[str, Any]:

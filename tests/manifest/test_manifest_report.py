@@ -211,6 +211,8 @@ def test_a_near_duplicate_kept_in_another_split_is_found(records, manifest):
     assert near[10].split == "train"
     table = clean(near)
     assert table.loc[10, "excluded"] == f"near duplicate of {near[test].key} in test"
+    shown = examples(table)["Near duplicates across splits"]
+    assert shown == [(near[10].key, near[test].key)]
     table.loc[10, ["excluded", "group"]] = ["", "alone"]
     found = validate(table, near)
     assert found == [

@@ -251,7 +251,8 @@ class DistillConfig:
     """One distillation stage: (1 - weight) CE + weight * temperature^2 * D.
 
     D is KD, or DKD = alpha * TCKD + beta * NCKD; `alpha` and `beta` are DKD's alone.
-    `start` is the stage whose best student it starts from, or `scratch`.
+    `start` is the stage whose best student it starts from, or `scratch`. Over the first
+    `warmup_epochs` (fractions do as well) the weight of D grows from 0 to what it is.
     """
 
     start: str
@@ -259,6 +260,7 @@ class DistillConfig:
     weight: float = 0.5
     alpha: float = 1.0
     beta: float = 4.0
+    warmup_epochs: float = 0.0
     train: TrainConfig = TrainConfig()
 
     def __post_init__(self) -> None:
@@ -266,6 +268,11 @@ class DistillConfig:
         _positive("distill temperature", self.temperature)
         if not 0 <= self.weight <= 1:
             raise UserError(f"distill weight must be in 0..1, received {self.weight}.")
+        if not 0 <= self.warmup_epochs < float("inf"):
+            raise UserError(
+                "distill warmup_epochs must be 0 or more, received "
+                f"{self.warmup_epochs}."
+            )
         self._refuse_mixing()
 
     def _refuse_mixing(self) -> None:

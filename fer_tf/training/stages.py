@@ -197,8 +197,13 @@ def _taught(
     def number(rows: np.ndarray, times: np.ndarray, epoch: int) -> np.ndarray:
         return (rows + times + epoch) % count
 
-    def extra(rows: np.ndarray, views: np.ndarray) -> dict[str, np.ndarray]:
-        return {"soft_label": soft_labels.log_probs[of_row[rows], views]}
+    def extra(
+        rows: np.ndarray, views: np.ndarray, passed: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        return {
+            "soft_label": soft_labels.log_probs[of_row[rows], views],
+            "epochs_passed": passed,
+        }
 
     return _epochs(config, faces, train, number, extra)
 
@@ -208,21 +213,25 @@ def _epochs(
     faces: Faces,
     train: TrainConfig,
     number: Callable[[np.ndarray, np.ndarray, int], np.ndarray],
-    extra: Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]] | None = None,
+    extra: Callable[..., dict[str, np.ndarray]] | None = None,
 ) -> loop.Epochs:
     """Return a stage's training data.
 
     Args:
         number: rows, how often each has come before in the epoch, and the epoch, to
             the view of each.
-        extra: rows and views to further columns.
+        extra: rows, views, and how many epochs have passed when each is shown (float32,
+            with fractions), to further columns.
     """
     batch_size = min(train.batch_size, len(faces))
 
     def of(epoch: int, first_step: int = 0) -> tf.data.Dataset:
         rows = _rows(config, faces, train, epoch)
         views = number(rows, sampling.occurrences(rows), epoch)
-        rows, views = (each[first_step * batch_size :] for each in (rows, views))
+        passed = np.float32(epoch + np.arange(len(rows)) / len(rows))
+        rows, views, passed = (
+            each[first_step * batch_size :] for each in (rows, views, passed)
+        )
         data = pipeline.batches(
             faces,
             spec=face_spec(config),
@@ -231,7 +240,7 @@ def _epochs(
             rows=rows,
             views=views,
             batch_size=batch_size,
-            extra=extra(rows, views) if extra else None,
+            extra=extra(rows, views, passed) if extra else None,
             drop_remainder=True,
         )
         return mixing.mixed(

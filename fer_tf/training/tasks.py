@@ -60,8 +60,10 @@ class Supervised:
 
 @dataclass(frozen=True)
 class Distilled:
-    """(1 - a) CE + a T^2 D against the fused teachers' answers to the same view.
+    """(1 - a) CE + a r T^2 D against the fused teachers' answers to the same view.
 
+    r rises from 0 to 1 over the first `warmup_epochs`, as in DKD's own training
+    (arXiv:2203.08679); it comes from the batch, so that a resumed run has the same.
     CE is what `Supervised` makes of `config.train` and `class_counts`. D has the logits
     as they are: whatever corrects classes was the teachers' to do.
     """
@@ -79,6 +81,9 @@ class Distilled:
         hard = Supervised(self.config.train, self.class_counts)(logits, batch)["loss"]
         soft = self._divergence(logits, batch)
         weight, scale = self.config.weight, self.config.temperature**2
+        if self.config.warmup_epochs:
+            part = batch["epochs_passed"] / self.config.warmup_epochs
+            scale *= tf.minimum(part, 1.0)
         return {
             "loss": (1 - weight) * hard + weight * scale * soft,
             "cross_entropy": hard,

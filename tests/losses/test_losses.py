@@ -7,6 +7,7 @@ from scipy.special import log_softmax
 from scipy.special import softmax
 from scipy.stats import entropy
 
+from fer_tf.losses import DISTILLATION
 from fer_tf.losses import cross_entropy
 from fer_tf.losses import dkd
 from fer_tf.losses import kd
@@ -100,21 +101,37 @@ def test_dkd_is_the_papers_equations(temperature, alpha, beta):
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_dkd_gradient_is_that_of_the_oracle(gradient, numerical_gradient):
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize(("alpha", "beta"), [(1, 8), (0.5, 2), (1, 0), (0, 1)])
+def test_dkd_gradient_is_that_of_the_oracle(
+    gradient, numerical_gradient, temperature, alpha, beta
+):
+    given = {"temperature": temperature, "alpha": alpha, "beta": beta}
     found = gradient(
         lambda z: dkd(
-            teacher_logits=TEACHER,
-            logits=z,
-            target_index=TARGET,
-            temperature=2.0,
-            beta=4.0,
+            teacher_logits=TEACHER, logits=z, target_index=TARGET, **given
         ),
         LOGITS,
     )
     expected = numerical_gradient(
-        lambda z: numpy_dkd(TEACHER, z, TARGET, 2.0, 1.0, 4.0), LOGITS
+        lambda z: numpy_dkd(TEACHER, z, TARGET, **given), LOGITS
     )
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["kd", "dkd"])
+def test_log_probabilities_teach_what_their_logits_do(loss):
+    """Soft labels are stored as log-probabilities."""
+    given = {"logits": LOGITS, "temperature": 2.0}
+    if loss == "dkd":
+        given["target_index"] = TARGET
+    divergence = DISTILLATION[loss]
+    np.testing.assert_allclose(
+        divergence(teacher_logits=log_softmax(TEACHER, axis=-1), **given),
+        divergence(teacher_logits=TEACHER, **given),
+        rtol=1e-4,
+        atol=1e-6,
+    )
 
 
 @pytest.mark.parametrize("temperature", TEMPERATURES)

@@ -1,5 +1,7 @@
 """Tasks: the stages' losses, put together as their recipes say."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from fer_tf.config import TrainConfig
 from fer_tf.data.crops import crop_of
 from fer_tf.data.pipeline import Faces
 from fer_tf.errors import UserError
+from fer_tf.fusion import SoftLabels
 from fer_tf.losses import adjusted
 from fer_tf.losses import cross_entropy
 from fer_tf.losses import dkd
@@ -168,6 +171,64 @@ def test_distilled_weighs_its_parts(loss):
     np.testing.assert_allclose(
         found["loss"], 0.3 * np.array(hard) + 0.7 * 9 * np.array(divergence), rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("loss", ["kd", "dkd"])
+def test_warm_up_lets_the_teachers_in_by_and_by(loss):
+    config = DistillConfig(start="ce", weight=0.7, temperature=3.0, warmup_epochs=2.5)
+    passed = np.array([0.0, 1.0, 2.5, 7.0], np.float32)
+    found = Distilled(loss, config)(LOGITS, {**BATCH, "epochs_passed": passed})
+    hard, soft = np.array(found["cross_entropy"]), np.array(found["divergence"])
+    ramp = np.array([0, 0.4, 1, 1])
+    np.testing.assert_allclose(
+        found["loss"], 0.3 * hard + 0.7 * ramp * 9 * soft, rtol=1e-5
+    )
+    whole = Distilled(loss, dataclasses.replace(config, warmup_epochs=0.0))
+    np.testing.assert_array_equal(whole(LOGITS, BATCH)["divergence"], soft)
+
+
+def test_epochs_passed_grow_from_batch_to_batch_and_epoch_to_epoch(tmp_path):
+    """Also from the middle of an epoch on: it is a function of the epoch and step."""
+    faces = faces_of(np.arange(40) % 7, np.array(["a"] * 40))
+    log_probs = np.zeros((40, 1, 7), np.float32)
+    path = tmp_path / "soft_labels.npz"
+    SoftLabels(faces.keys, log_probs, view_seed=0).save(path)
+    config = recipes.load(
+        None, ["face.size=16", "distill.dkd.train.batch_size=16"]
+    )
+    data = stages._taught(config, faces, config.distill.dkd.train, path)
+
+    def passed(*where):
+        return np.concatenate([batch["epochs_passed"] for batch in data.of(*where)])
+
+    np.testing.assert_allclose(passed(0), np.arange(32) / 40, rtol=1e-6)
+    np.testing.assert_allclose(passed(3), 3 + np.arange(32) / 40, rtol=1e-6)
+    np.testing.assert_array_equal(passed(3, 1), passed(3)[16:])
+
+
+@pytest.mark.parametrize("value", ["-1", ".inf", ".nan"])
+def test_a_warm_up_has_an_end(value):
+    with pytest.raises(UserError, match="warmup_epochs"):
+        recipes.load(None, [f"distill.dkd.warmup_epochs={value}"])
+
+
+def test_the_target_class_of_dkd_is_the_most_probable_of_a_soft_target():
+    """The first of equals; the rest of the target is for the cross entropy."""
+    target = np.array([[0.2, 0.5, 0.3, 0, 0, 0, 0], [0, 0, 0.5, 0, 0.5, 0, 0]])
+    batch = {
+        "target": target.astype(np.float32),
+        "soft_label": BATCH["soft_label"][:2],
+    }
+    config = DistillConfig(start="ce")
+    expected = dkd(
+        teacher_logits=batch["soft_label"],
+        logits=LOGITS[:2],
+        target_index=np.array([1, 2]),
+        temperature=config.temperature,
+        beta=config.beta,
+    )
+    found = Distilled("dkd", config)(LOGITS[:2], batch)["divergence"]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_an_unknown_loss_is_answered_with_the_nearest():

@@ -176,6 +176,10 @@ class TrainConfig:
     other, and only in training: probabilities are validated as they come. In a
     distillation stage the cross entropy is corrected, not the teachers' answers.
 
+    `negative` is the weight of negative learning (what a picture is not), added to the
+    loss on labels where the student is unsure: where its entropy is at least
+    `negative_entropy`, in 0..1 of the highest. 0 is none.
+
     `mixup` and `cutmix` are the alpha of the Beta distribution that two pictures are
     mixed by, 0 for none; one of them at a time, and only to train on labels.
     """
@@ -190,6 +194,8 @@ class TrainConfig:
     best_by: str = "macro_f1"
     sampling: str = "shuffle"
     imbalance: str = "none"
+    negative: float = 0.0
+    negative_entropy: float = 0.5
     mixup: float = 0.0
     cutmix: float = 0.0
 
@@ -200,7 +206,7 @@ class TrainConfig:
         _positive("train.epochs", self.epochs)
         _positive("train.batch_size", self.batch_size)
         _positive("train.learning_rate", self.learning_rate)
-        for name in ("mixup", "cutmix"):
+        for name in ("negative", "mixup", "cutmix"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise UserError(f"train.{name} must be 0 or more, received {value}.")
@@ -213,6 +219,11 @@ class TrainConfig:
             raise UserError(
                 "train.label_smoothing must be 0 or more and below 1, received "
                 f"{self.label_smoothing}."
+            )
+        if not 0 <= self.negative_entropy <= 1:
+            raise UserError(
+                "train.negative_entropy must be in 0..1, received "
+                f"{self.negative_entropy}."
             )
         self._refuse_two_corrections()
 

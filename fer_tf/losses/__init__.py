@@ -7,16 +7,22 @@ from fer_tf.losses.distillation import dkd
 from fer_tf.losses.distillation import kd
 from fer_tf.losses.imbalance import adjusted
 from fer_tf.losses.imbalance import effective_number_weights
+from fer_tf.losses.negative import complement
+from fer_tf.losses.negative import is_unsure
+from fer_tf.losses.negative import negative_learning
 
 DISTILLATION = {"kd": kd, "dkd": dkd}
 
 __all__ = [
     "DISTILLATION",
     "adjusted",
+    "complement",
     "cross_entropy",
     "dkd",
     "effective_number_weights",
     "focal",
+    "is_unsure",
     "kd",
+    "negative_learning",
     "smoothed",
 ]

@@ -13,11 +13,14 @@ from fer_tf.config import TrainConfig
 from fer_tf.errors import unknown_name
 from fer_tf.losses import DISTILLATION
 from fer_tf.losses import adjusted
+from fer_tf.losses import complement
 from fer_tf.losses import cross_entropy
 from fer_tf.losses import dkd
 from fer_tf.losses import effective_number_weights
 from fer_tf.losses import focal
+from fer_tf.losses import is_unsure
 from fer_tf.losses import kd
+from fer_tf.losses import negative_learning
 from fer_tf.losses import smoothed
 
 Losses = dict[str, tf.Tensor]
@@ -29,8 +32,10 @@ _BY_COUNTS = ("effective_number", "logit_adjustment")
 class Supervised:
     """Cross entropy against the records' distributions, its classes corrected once.
 
+    With negative learning where a recipe asks for it and the gate is open.
+
     Attributes:
-        train: smoothing, and the correction.
+        train: smoothing, the correction, and negative learning.
         class_counts: how often an epoch shows each class, for what corrects by it.
     """
 
@@ -44,18 +49,34 @@ class Supervised:
             )
 
     def __call__(self, logits: tf.Tensor, batch: dict[str, tf.Tensor]) -> Losses:
-        """Return {"loss": [batch]}."""
+        """Return "loss" and its parts: "cross_entropy", as it is corrected, and where
+        asked for "negative" and "negative_applies", the gate: [batch]."""
         targets = smoothed(
             targets=batch["target"], label_smoothing=self.train.label_smoothing
         )
+        if self.train.imbalance == "logit_adjustment":
+            logits = adjusted(logits=logits, class_counts=self.class_counts)
+        positive = self._cross_entropy(targets, logits)
+        if not self.train.negative:
+            return {"loss": positive, "cross_entropy": positive}
+        negative = negative_learning(
+            negatives=complement(targets=targets), logits=logits
+        )
+        applies = is_unsure(logits=logits, least_entropy=self.train.negative_entropy)
+        return {
+            "loss": positive + self.train.negative * applies * negative,
+            "cross_entropy": positive,
+            "negative": negative,
+            "negative_applies": applies,
+        }
+
+    def _cross_entropy(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         if self.train.imbalance == "focal":
-            return {"loss": focal(targets=targets, logits=logits)}
+            return focal(targets=targets, logits=logits)
         if self.train.imbalance == "effective_number":
             weights = effective_number_weights(class_counts=self.class_counts)
             targets = targets * weights
-        if self.train.imbalance == "logit_adjustment":
-            logits = adjusted(logits=logits, class_counts=self.class_counts)
-        return {"loss": cross_entropy(targets=targets, logits=logits)}
+        return cross_entropy(targets=targets, logits=logits)
 
 
 @dataclass(frozen=True)
@@ -64,8 +85,8 @@ class Distilled:
 
     r rises from 0 to 1 over the first `warmup_epochs`, as in DKD's own training
     (arXiv:2203.08679); it comes from the batch, so that a resumed run has the same.
-    CE is what `Supervised` makes of `config.train` and `class_counts`. D has the logits
-    as they are: whatever corrects classes was the teachers' to do.
+    CE is the loss that `Supervised` makes of `config.train` and `class_counts`. D has
+    the logits as they are: whatever corrects classes was the teachers' to do.
     """
 
     loss: str
@@ -77,16 +98,16 @@ class Distilled:
             raise unknown_name("loss", self.loss, DISTILLATION)
 
     def __call__(self, logits: tf.Tensor, batch: dict[str, tf.Tensor]) -> Losses:
-        """Return "loss" and its parts, "cross_entropy" and "divergence": [batch]."""
-        hard = Supervised(self.config.train, self.class_counts)(logits, batch)["loss"]
+        """Return "loss", the parts of `Supervised`, and "divergence": [batch]."""
+        hard = Supervised(self.config.train, self.class_counts)(logits, batch)
         soft = self._divergence(logits, batch)
         weight, scale = self.config.weight, self.config.temperature**2
         if self.config.warmup_epochs:
             part = batch["epochs_passed"] / self.config.warmup_epochs
             scale *= tf.minimum(part, 1.0)
         return {
-            "loss": (1 - weight) * hard + weight * scale * soft,
-            "cross_entropy": hard,
+            **hard,
+            "loss": (1 - weight) * hard["loss"] + weight * scale * soft,
             "divergence": soft,
         }
 

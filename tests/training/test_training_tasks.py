@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy.special import log_softmax
 
 from fer_tf import config as recipes
@@ -15,11 +16,13 @@ from fer_tf.data.pipeline import Faces
 from fer_tf.errors import UserError
 from fer_tf.fusion import SoftLabels
 from fer_tf.losses import adjusted
+from fer_tf.losses import complement
 from fer_tf.losses import cross_entropy
 from fer_tf.losses import dkd
 from fer_tf.losses import effective_number_weights
 from fer_tf.losses import focal
 from fer_tf.losses import kd
+from fer_tf.losses import negative_learning
 from fer_tf.losses import smoothed
 from fer_tf.training import stages
 from fer_tf.training.tasks import Distilled
@@ -129,6 +132,47 @@ def test_an_unknown_correction_is_answered_with_the_nearest():
         recipes.load(None, ["train.imbalance=logit_adjusted"])
 
 
+@pytest.mark.parametrize("imbalance", IMBALANCE)
+def test_negative_learning_is_added_where_the_student_is_unsure(imbalance):
+    logits = np.array([[0.0] * 7, [9.0] + [0.0] * 6] * 2, np.float32)
+    train = TrainConfig(imbalance=imbalance, label_smoothing=0.1)
+    told = dataclasses.replace(train, negative=0.4)
+    found = Supervised(told, COUNTS)(logits, BATCH)
+    plain = Supervised(train, COUNTS)(logits, BATCH)["loss"]
+    counted = imbalance == "logit_adjustment"
+    negative = negative_learning(
+        negatives=complement(
+            targets=smoothed(targets=BATCH["target"], label_smoothing=0.1)
+        ),
+        logits=adjusted(logits=logits, class_counts=COUNTS) if counted else logits,
+    )
+    np.testing.assert_array_equal(found["negative_applies"], [1, 0, 1, 0])
+    np.testing.assert_array_equal(found["cross_entropy"], plain)
+    added = 0.4 * np.array([1, 0, 1, 0]) * np.array(negative)
+    np.testing.assert_allclose(found["loss"], plain + added, rtol=1e-6)
+
+
+def test_distillation_has_negative_learning_in_its_loss_on_labels():
+    train = TrainConfig(negative=0.4, negative_entropy=0.0)
+    config = DistillConfig(start="ce", weight=0.25, train=train)
+    found = Distilled("kd", config)(LOGITS, BATCH)
+    on_labels = Supervised(train)(LOGITS, BATCH)
+    for part in ("cross_entropy", "negative", "negative_applies"):
+        np.testing.assert_array_equal(found[part], on_labels[part])
+    divergence = 0.25 * 4 * np.array(found["divergence"])
+    np.testing.assert_allclose(
+        found["loss"], 0.75 * np.array(on_labels["loss"]) + divergence, rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    "override", ["negative=-1", "negative=.inf", "negative_entropy=1.5"]
+)
+def test_a_weight_or_gate_out_of_its_range_is_named(override):
+    with pytest.raises(UserError, match=f"train.{override.partition('=')[0]} must"):
+        recipes.load(None, [f"train.{override}"])
+
+
 @pytest.mark.parametrize("value", ["-0.1", "1.0", ".nan"])
 def test_smoothing_leaves_something_of_the_label(value):
     with pytest.raises(UserError, match="train.label_smoothing"):
@@ -229,6 +273,19 @@ def test_the_target_class_of_dkd_is_the_most_probable_of_a_soft_target():
     )
     found = Distilled("dkd", config)(LOGITS[:2], batch)["divergence"]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("imbalance", IMBALANCE)
+def test_a_task_is_the_same_in_a_graph(imbalance):
+    train = TrainConfig(label_smoothing=0.1, imbalance=imbalance, negative=0.4)
+    config = DistillConfig(start="ce", warmup_epochs=2.0, train=train)
+    task = Distilled("dkd", config, COUNTS)
+    batch = {**BATCH, "epochs_passed": np.float32([0, 1, 2, 3])}
+    tensors = {name: tf.constant(each) for name, each in batch.items()}
+    eager, graph = task(LOGITS, batch), tf.function(task)(LOGITS, tensors)
+    assert eager.keys() == graph.keys()
+    for name, value in eager.items():
+        np.testing.assert_allclose(graph[name], value, rtol=1e-5, atol=1e-6)
 
 
 def test_an_unknown_loss_is_answered_with_the_nearest():

@@ -1,7 +1,8 @@
-"""Which pictures may be one photograph: all against all, in 64 bits and 64 numbers."""
+"""Which pictures may be one photograph, by 64 bits and by 64 numbers of each."""
 
 import itertools
 import os
+from collections.abc import Callable
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,23 +11,28 @@ import numpy as np
 from fer_tf.manifest import hashes
 
 # Chosen on planted copies of FER2013's pictures and on its pairs: see benchmarks/.
+MOST_LIGHT_APART = 0.06
 MOST_BITS_APART = 12
 LEAST_SHARE = 0.9
 ROWS_AT_ONCE, COLUMNS_AT_ONCE = 64, 4096
 PAIRS_AT_ONCE = 4096
 WHOLE, INNER = 0, 1
 SPAN_SCALE = 127
+# The wave from top to bottom, which is the same in a mirror.
+LIGHT = int(np.flatnonzero((hashes.FREQUENCIES == (1, 0)).all(axis=1))[0])
 PRIOR_PICTURES = 50
 
 
 def candidates(waves: np.ndarray) -> np.ndarray:
     """Return the pairs of pictures that may be one photograph, int64 [pairs, 3].
 
-    First by hashes: the signs of a picture's waves, once what all the pictures have in
-    common is taken away, differ in few of 64 bits. Then by the waves themselves: most
-    of one picture's lies in what the other's can become if it is framed a little
-    otherwise. The second picture, mirrored or not, is held whole against all of the
-    first and against its inner part, so that either may be a crop of the other.
+    First by light: pictures are sorted by their wave from top to bottom, and held
+    against their neighbours alone. Then by hashes: the signs of the waves, once what
+    all the pictures have in common is taken away, differ in few of 64 bits. Then by
+    the waves themselves: most of one picture's lies in what the other's can become if
+    it is framed a little otherwise. The second picture, mirrored or not, is held whole
+    against all of the first and against its inner part, so that either may be a crop
+    of the other.
 
     Args:
         waves: int8 [n, 5, 64], as `Sketches.waves` returns them.
@@ -48,17 +54,19 @@ def candidates(waves: np.ndarray) -> np.ndarray:
 
 
 class _Looks:
-    """All pictures' waves, whitened: as surprising in every direction."""
+    """All pictures' waves, sorted by light and whitened."""
 
     def __init__(self, waves: np.ndarray) -> None:
-        self.waves = waves
         self.mean, self.spread = _statistics(waves[:, WHOLE])
-        self.bits = self.hashed(waves[:, WHOLE])
-        self.spans = np.concatenate(
-            [
-                np.round(SPAN_SCALE * self.spanned(waves[rows])).astype(np.int8)
-                for rows in _slices(len(waves), PAIRS_AT_ONCE)
-            ]
+        light = _by_parts(
+            waves, lambda part: self.white(part[:, WHOLE])[:, LIGHT].copy()
+        )
+        self.order = np.argsort(light, kind="stable")
+        self.light, self.waves = light[self.order], waves[self.order]
+        self.bits = self.hashed(self.waves[:, WHOLE])
+        self.spans = _by_parts(
+            self.waves,
+            lambda part: np.round(SPAN_SCALE * self.spanned(part)).astype(np.int8),
         )
 
     def white(self, waves: np.ndarray) -> np.ndarray:
@@ -84,7 +92,8 @@ class _Looks:
         asked = self.waves[start : start + ROWS_AT_ONCE]
         asked = asked * hashes.MIRRORED if mirrored else asked
         spans, whites = self.spanned(asked), self.white(asked[:, :2])
-        near = self._near_hashes(self.hashed(asked[:, part]), part, start)
+        light = whites[:, part, LIGHT]
+        near = self._near_hashes(self.hashed(asked[:, part]), light, part, start)
         found = [np.empty((0, 3), np.int64)]
         for rows in _slices(len(near), PAIRS_AT_ONCE):
             pairs = near[rows]
@@ -92,26 +101,32 @@ class _Looks:
             alike = (self._shares(spans[row], second) >= LEAST_SHARE) | (
                 _shares(self.spans[second] / SPAN_SCALE, whites[row]) >= LEAST_SHARE
             )
-            pairs = np.sort(pairs[alike] + (start, 0), axis=1)
+            pairs = np.sort(self.order[pairs[alike] + (start, 0)], axis=1)
             found.append(np.column_stack([pairs, np.full(len(pairs), int(mirrored))]))
         return np.concatenate(found)
 
     def _shares(self, spans: np.ndarray, second: np.ndarray) -> np.ndarray:
         return _shares(spans, self.white(self.waves[second, :2]))
 
-    def _near_hashes(self, asked: np.ndarray, part: int, start: int) -> np.ndarray:
+    def _near_hashes(
+        self, asked: np.ndarray, light: np.ndarray, part: int, start: int
+    ) -> np.ndarray:
         """Return pairs (row of `asked`, picture) of near hashes, int64 [pairs, 2]."""
+        ends = light.min() - MOST_LIGHT_APART, light.max() + MOST_LIGHT_APART
+        first, last = np.searchsorted(self.light, ends)
         # A pair of whole pictures is the same both ways round.
-        first_column = 0 if part == INNER else start
+        first = first if part == INNER else start
         found = [np.empty((0, 2), np.int64)]
-        for at in range(first_column, len(self.bits), COLUMNS_AT_ONCE):
-            columns = self.bits[at : at + COLUMNS_AT_ONCE]
+        for at in range(first, last, COLUMNS_AT_ONCE):
+            columns = self.bits[at : min(at + COLUMNS_AT_ONCE, last)]
             apart = np.bitwise_count(asked[:, None] ^ columns[None])
             # In a flat array NumPy finds the few hits ten times as fast.
             hits = np.flatnonzero((apart <= MOST_BITS_APART).ravel())
             found.append(np.stack(np.divmod(hits, len(columns)), axis=1) + (0, at))
-        pairs = np.concatenate(found)
-        return pairs[pairs[:, 0] + start != pairs[:, 1]]
+        row, second = np.concatenate(found).T
+        apart = np.abs(light[row] - self.light[second])
+        wanted = (apart <= MOST_LIGHT_APART) & (row + start != second)
+        return np.stack([row[wanted], second[wanted]], axis=1)
 
 
 def _statistics(waves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -129,6 +144,13 @@ def _statistics(waves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     square = (squares + PRIOR_PICTURES * prior) / count
     spread = np.sqrt(square - mean**2)
     return mean.astype(np.float32), spread.astype(np.float32)
+
+
+def _by_parts(
+    waves: np.ndarray, of: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Return `of(waves)`, made from a few pictures at a time."""
+    return np.concatenate([of(waves[rows]) for rows in _slices(len(waves), 4096)])
 
 
 def _shares(spans: np.ndarray, vectors: np.ndarray) -> np.ndarray:

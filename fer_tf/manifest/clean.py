@@ -78,6 +78,7 @@ def look_at(records: Iterable[Record], sketches: Sketches) -> pd.DataFrame:
         for name, value in _row(record, sketches).items():
             columns[name].append(value)
     table = pd.DataFrame(columns)
+    del columns
     repeated = table["key"].duplicated()
     if repeated.any():
         key = table["key"][repeated].iloc[0]

@@ -1,8 +1,8 @@
 """Near duplicates: one photograph, re-encoded, resized, cropped, mirrored or lit anew.
 
-Three looks, each at what the one before let through: hashes of 64 bits, all against
-all; the waves behind them (both in `candidates`); and the details of the pixels, after
-one picture was warped onto the other.
+Three looks, each at what the one before let through: hashes of 64 bits; the waves
+behind them (both in `candidates`); and the details of the pixels, after one picture was
+warped onto the other.
 """
 
 import os

@@ -270,7 +270,7 @@ def _beyond(table: pd.DataFrame, limit: int) -> pd.Series:
         return table["excluded"]
     order = table["key"].map(lambda key: hashlib.sha256(key.encode()).hexdigest())
     place = order[kept(table)].groupby([table["source"], table["split"]]).rank()
-    return table["excluded"].mask(place > limit, "limit")
+    return table["excluded"].mask(place.reindex(table.index) > limit, "limit")
 
 
 def _natural(column: pd.Series) -> pd.Series:

@@ -214,10 +214,13 @@ def test_the_limit_is_per_source_and_split_and_grows_by_adding():
     assert sum(key.startswith("a/train") for key in kept[4]) == 4
 
 
-def test_the_limit_counts_usable_rows_only():
+def test_the_limit_counts_usable_rows_only_and_leaves_the_others_their_reason():
     black = np.zeros((48, 48), np.uint8)
-    records = [record(f"a/{n}", pixels=black) for n in range(8)] + [record("a/9")]
-    assert excluded(*records, limit=1)["a/9"] == ""
+    blank = {f"a/{n}": "blank" for n in range(8)}
+    records = [record(key, pixels=black) for key in blank]
+    found = excluded(*records, record("a/8"), record("a/9"), limit=1)
+    assert {key: found[key] for key in blank} == blank
+    assert sorted((found["a/8"], found["a/9"])) == ["", "limit"]
 
 
 def test_the_exact_hash_is_of_pixels_and_their_shape():

@@ -150,10 +150,15 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A backbone by its name in `fer_tf.models`, and its regularisation."""
+    """A backbone by its name in `fer_tf.models`, and its regularisation.
+
+    `weights` is what training starts from: `none` is from scratch, `imagenet` the
+    published weights, a path a `.weights.h5` file of the same model.
+    """
 
     name: str
     dropout: float = 0.2
+    weights: str = "none"
 
 
 _IMBALANCE = ("none", "effective_number", "logit_adjustment", "focal")

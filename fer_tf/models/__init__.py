@@ -9,14 +9,18 @@ from collections.abc import Callable
 import keras
 
 from fer_tf.errors import unknown_name
+from fer_tf.models import weights as first_weights
 from fer_tf.models.convnext import convnext_tiny
 from fer_tf.models.efficientnet import efficientnet_b3
 from fer_tf.models.head import classifier
+from fer_tf.models.head import fit_normalization
 from fer_tf.models.mobilenet import mobilenetv3_large
 from fer_tf.models.mobilenet import mobilenetv3_large_minimalistic
 from fer_tf.models.resnet import resnet18
+from fer_tf.models.weights import files as weights_files
 
-MODELS: dict[str, Callable[[int], keras.Model]] = {
+# From the side of the input in pixels; with `imagenet=True`, ImageNet's weights.
+MODELS: dict[str, Callable[..., keras.Model]] = {
     "convnext_tiny": convnext_tiny,
     "efficientnet_b3": efficientnet_b3,
     "mobilenetv3_large": mobilenetv3_large,
@@ -25,25 +29,49 @@ MODELS: dict[str, Callable[[int], keras.Model]] = {
 }
 
 
-def build(name: str, *, size: int, dropout: float = 0.2, seed: int = 0) -> keras.Model:
-    """Build a classifier with fresh weights.
+def build(
+    name: str,
+    *,
+    size: int,
+    dropout: float = 0.2,
+    seed: int = 0,
+    weights: str = first_weights.NONE,
+) -> keras.Model:
+    """Build a classifier.
+
+    Its layers, and the names and shapes of its weights, hang on `name` alone: a model
+    that was trained from ImageNet's weights is read back without fetching them.
 
     Args:
         name: one of `MODELS`.
         size: side of the input in pixels, 32 or more.
         dropout: rate before the last layer.
         seed: of the weights and of dropout.
+        weights: `none` draws them; `imagenet` fetches the published ones, but for the
+            last layer's, and leaves BatchNormalization its published momentum; the
+            path of a `.weights.h5` file reads all of them.
 
     Returns:
         A model from float or uint8 [batch, size, size, 3] to logits [batch, 7],
         float32 whatever the precision inside.
 
     Raises:
-        UserError: an unknown name.
+        UserError: an unknown name, weights that are not there or of another model.
+        OutsideError: ImageNet's weights could not be fetched.
     """
     check_name(name)
+    files = first_weights.files(name, weights)
     keras.utils.set_random_seed(seed)
-    return classifier(MODELS[name](size), dropout=dropout, seed=seed, name=name)
+    if weights == first_weights.IMAGENET:
+        with first_weights.fetching(name):
+            backbone = MODELS[name](size, imagenet=True)
+    else:
+        backbone = MODELS[name](size)
+        fit_normalization(backbone)
+    model = classifier(backbone, dropout=dropout, seed=seed, name=name)
+    for path in files:
+        first_weights.load(model, path)
+    return model
 
 
 def check_name(name: str) -> None:
@@ -52,4 +80,4 @@ def check_name(name: str) -> None:
         raise unknown_name("model", name, MODELS)
 
 
-__all__ = ["MODELS", "build", "check_name"]
+__all__ = ["MODELS", "build", "check_name", "weights_files"]

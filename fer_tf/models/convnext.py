@@ -3,13 +3,13 @@
 import keras
 
 
-def convnext_tiny(size: int) -> keras.Model:
+def convnext_tiny(size: int, imagenet: bool = False) -> keras.Model:
     """ConvNeXt-Tiny's features, [batch, 768]; its own normalisation."""
     return _depthwise(
         keras.applications.ConvNeXtTiny(
             input_shape=(size, size, 3),
             include_top=False,
-            weights=None,
+            weights="imagenet" if imagenet else None,
             pooling="avg",
             include_preprocessing=True,
         )

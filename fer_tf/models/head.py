@@ -6,8 +6,16 @@ from fer_tf.labels import NUM_CLASSES
 
 # Statistics over the last ten batches or so. The published .999 and .99 never catch
 # up in a run from scratch of a few hundred steps: the model then answers one class
-# for every picture, while its training loss looks well.
+# for every picture, while its training loss looks well. Published weights come with
+# statistics that need no catching up, and keep their momentum.
 MOMENTUM = 0.9
+
+
+def fit_normalization(backbone: keras.Model) -> None:
+    """Let BatchNormalization's statistics follow a training from scratch."""
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = MOMENTUM
 
 
 def classifier(
@@ -23,9 +31,6 @@ def classifier(
     Returns:
         A model from [batch, size, size, 3] to logits [batch, 7] in float32.
     """
-    for layer in backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = MOMENTUM
     features = keras.layers.Dropout(dropout, seed=seed)(backbone.output)
     # Small, as torchvision draws it: from a thousand features, Keras' own draw starts
     # with logits so large that the first hundred steps are spent on taking them back.

@@ -72,12 +72,12 @@ def _supervised(
     step = Step(
         run.path / "train.json",
         _settings(config, stage=recipes.to_dict(stage)),
-        [manifest],
+        [manifest, *_weights_files(stage)],
     )
     if step.is_done():
         return None
     faces = pipeline.load(config, manifest)
-    model = build(config, stage)
+    model = build(config, stage, weights=stage.model.weights)
     task = Supervised(stage.train, _class_counts(config, faces["train"], stage.train))
     data = _labelled(config, faces["train"], stage.train)
     validate = _validation(config, faces["validation"])
@@ -110,12 +110,12 @@ def distill(config: Config, experiment: Experiment, loss: str) -> keras.Model | 
             model=recipes.to_dict(config.student.model),
             distill=recipes.to_dict(settings),
         ),
-        [manifest, soft_labels, *start],
+        [manifest, soft_labels, *start, *_weights_files(config.student)],
     )
     if step.is_done():
         return None
     faces = pipeline.load(config, manifest)
-    model = build(config, config.student)
+    model = build(config, config.student, weights=config.student.model.weights)
     for weights in start:
         model.load_weights(weights)
     data = _taught(config, faces["train"], settings.train, soft_labels)
@@ -129,14 +129,26 @@ def distill(config: Config, experiment: Experiment, loss: str) -> keras.Model | 
     return model
 
 
-def build(config: Config, stage: StageConfig) -> keras.Model:
-    """Build a stage's model with fresh weights, for the recipe's picture size."""
+def build(
+    config: Config, stage: StageConfig, *, weights: str = "none"
+) -> keras.Model:
+    """Build a stage's model for the recipe's picture size.
+
+    Args:
+        weights: what training starts from, as `models.build` takes it. A model that
+            has been trained reads its own and needs no others.
+    """
     return models.build(
         stage.model.name,
         size=config.face.size,
         dropout=stage.model.dropout,
         seed=config.seed,
+        weights=weights,
     )
+
+
+def _weights_files(stage: StageConfig) -> list[Path]:
+    return models.weights_files(stage.model.name, stage.model.weights)
 
 
 def _manifest(config: Config, experiment: Experiment) -> Path:

@@ -1,0 +1,84 @@
+"""Where a model's first weights come from: drawn, ImageNet's, or a file's."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+
+from fer_tf.errors import OutsideError
+from fer_tf.errors import UserError
+
+NONE = "none"
+IMAGENET = "imagenet"
+SUFFIX = ".weights.h5"
+# keras_cv has ImageNet's weights for ResNet50 alone.
+WITHOUT_IMAGENET = ("resnet18",)
+
+
+def files(name: str, weights: str) -> list[Path]:
+    """Return the file that a model's first weights are read from, if any.
+
+    Raises:
+        UserError: there is no such file, none that Keras would read, or ImageNet's
+            weights are asked for where none are published.
+    """
+    if weights == IMAGENET and name in WITHOUT_IMAGENET:
+        raise UserError(
+            f"model.weights={IMAGENET}: the libraries used here have no such weights "
+            f"for {name}. Give {NONE!r}, a {SUFFIX} file of it, or another model."
+        )
+    if weights in (NONE, IMAGENET):
+        return []
+    path = Path(weights)
+    if not path.is_file() or not path.name.endswith(SUFFIX):
+        what = "no such file" if not path.is_file() else f"its name lacks {SUFFIX!r}"
+        raise UserError(
+            f"model.weights={weights}: {what}. Expected {NONE!r}, {IMAGENET!r}, or the "
+            f"path of a {SUFFIX} file that `save_weights` wrote of the same model, as "
+            "the best.weights.h5 of a run."
+        )
+    return [path]
+
+
+def load(model: keras.Model, path: Path) -> None:
+    """Read a model's weights from a file.
+
+    Raises:
+        UserError: the file is damaged, or of another model.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Of layers that stay as they were drawn, Keras only warns.
+            warnings.simplefilter("error", UserWarning)
+            model.load_weights(path)
+    except (ValueError, KeyError, OSError, UserWarning) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"{path} has no weights for {model.name}: {reason} Expected a file that "
+            "`save_weights` wrote of the same model, with the same options. Give that, "
+            f"or model.weights={NONE}."
+        ) from None
+
+
+@contextmanager
+def fetching(name: str) -> Iterator[None]:
+    """Fetch weights of any size's pictures, and answer a failure with what to do.
+
+    Raises:
+        OutsideError: in place of Keras' error.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Of pictures of another size; pooled features have none.
+            warnings.filterwarnings("ignore", "`input_shape` is undefined")
+            yield
+    except Exception as error:
+        # Of a URL that does not answer, Keras raises nothing narrower.
+        if type(error) is not Exception and "file hash" not in str(error):
+            raise
+        raise OutsideError(
+            f"ImageNet's weights for {name} could not be fetched: {error} Try again "
+            f"with a network, or give model.weights={NONE} or a {SUFFIX} file."
+        ) from error

@@ -13,6 +13,7 @@ from fer_tf.models import weights as first_weights
 from fer_tf.models.convnext import convnext_tiny
 from fer_tf.models.efficientnet import efficientnet_b3
 from fer_tf.models.head import classifier
+from fer_tf.models.head import enlarged
 from fer_tf.models.head import fit_normalization
 from fer_tf.models.mobilenet import mobilenetv3_large
 from fer_tf.models.mobilenet import mobilenetv3_large_minimalistic
@@ -36,11 +37,13 @@ def build(
     dropout: float = 0.2,
     seed: int = 0,
     weights: str = first_weights.NONE,
+    enlarge: float = 1.0,
 ) -> keras.Model:
     """Build a classifier.
 
-    Its layers, and the names and shapes of its weights, hang on `name` alone: a model
-    that was trained from ImageNet's weights is read back without fetching them.
+    Its layers, and the names and shapes of its weights, hang on `name` and on whether
+    it enlarges alone: a model that was trained from ImageNet's weights is read back
+    without fetching them.
 
     Args:
         name: one of `MODELS`.
@@ -50,6 +53,10 @@ def build(
         weights: `none` draws them; `imagenet` fetches the published ones, but for the
             last layer's, and leaves BatchNormalization its published momentum; the
             path of a `.weights.h5` file reads all of them.
+        enlarge: how many times larger pictures are made inside. The last map of all
+            backbones is a 32nd of their input's side, two by two for a face of 64 px.
+            This leaves architectures and weights as published, which a smaller stride
+            would not: ConvNeXt's first is 4, of kernels that do not overlap.
 
     Returns:
         A model from float or uint8 [batch, size, size, 3] to logits [batch, 7],
@@ -62,12 +69,15 @@ def build(
     check_name(name)
     files = first_weights.files(name, weights)
     keras.utils.set_random_seed(seed)
+    side = round(enlarge * size)
     if weights == first_weights.IMAGENET:
         with first_weights.fetching(name):
-            backbone = MODELS[name](size, imagenet=True)
+            backbone = MODELS[name](side, imagenet=True)
     else:
-        backbone = MODELS[name](size)
+        backbone = MODELS[name](side)
         fit_normalization(backbone)
+    if side != size:
+        backbone = enlarged(backbone, size)
     model = classifier(backbone, dropout=dropout, seed=seed, name=name)
     for path in files:
         first_weights.load(model, path)

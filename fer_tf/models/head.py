@@ -1,4 +1,4 @@
-"""From a backbone's features to seven logits, and its BatchNormalization."""
+"""What is put around a backbone: larger pictures before it, seven logits after."""
 
 import keras
 
@@ -16,6 +16,23 @@ def fit_normalization(backbone: keras.Model) -> None:
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = MOMENTUM
+
+
+def enlarged(backbone: keras.Model, size: int) -> keras.Model:
+    """Show a backbone pictures of another side than its own, resized bilinearly.
+
+    Args:
+        backbone: from [batch, side, side, 3] to features.
+        size: the side that pictures come in.
+
+    Returns:
+        A model from [batch, size, size, 3] to the same features.
+    """
+    side = backbone.input_shape[1]
+    pixels = keras.Input((size, size, 3))
+    # In float32, where half a grey level is not lost.
+    larger = keras.layers.Resizing(side, side, dtype="float32")(pixels)
+    return keras.Model(pixels, backbone(larger))
 
 
 def classifier(

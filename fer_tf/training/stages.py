@@ -144,6 +144,7 @@ def build(
         dropout=stage.model.dropout,
         seed=config.seed,
         weights=weights,
+        enlarge=stage.model.enlarge,
     )
 
 

@@ -219,6 +219,8 @@ def write_fer2013(path):
         (("run", "data.sources=[fer2014]"), "fer2013"),
         (("run", "data.sources=[rafdbb]"), "Did you mean 'rafdb'"),
         (("run", "student.model.name=mobilenet"), "mobilenetv3_large"),
+        (("run", "student.model.weights=imagenet"), "no such weights for resnet18"),
+        (("run", "student.model.weights=a.weights.h5"), "no such file"),
         (("train", "--stage", "teachers"), "fer-tf data clean"),
         (("train", "--stage", "student"), "fer-tf data clean"),
         (("fuse",), "fer-tf train --stage teachers"),

@@ -53,9 +53,10 @@ def _steps(config: Config, experiment: Experiment) -> Steps:
     from fer_tf.cli import train
     from fer_tf.evaluation import stages
 
-    # A wrong name is told at once, not after an hour's work.
+    # A wrong name or file is told at once, not after an hour's work.
     for stage in [*config.teachers, config.student]:
         models.check_name(stage.model.name)
+        models.weights_files(stage.model.name, stage.model.weights)
     sources, data_dir = config.data.sources, Path(config.data.data_dir)
     steps: Steps = [
         (

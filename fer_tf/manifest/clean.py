@@ -36,6 +36,8 @@ UNCOMPARED = (*NO_PICTURE, TOO_SMALL)
 # Of a group in several splits, the first of these that it is in keeps it.
 PRECEDENCE = ("test", "validation", "train")
 SKETCH = "sketch"
+# Of these cells many rows have the same: one text for all of them saves a lot.
+REPEATED = ("source", "label_original", "distribution", "votes")
 
 
 def clean(records: Iterable[Record], config: DataConfig = DataConfig()) -> pd.DataFrame:
@@ -74,9 +76,11 @@ def look_at(records: Iterable[Record], sketches: Sketches) -> pd.DataFrame:
         UserError: two records have the same key.
     """
     columns: dict[str, list[Any]] = {name: [] for name in (*COLUMNS, SKETCH)}
+    known: dict[str, str] = {}
     for record in records:
         for name, value in _row(record, sketches).items():
-            columns[name].append(value)
+            shared = name in REPEATED
+            columns[name].append(known.setdefault(value, value) if shared else value)
     table = pd.DataFrame(columns)
     del columns
     repeated = table["key"].duplicated()

@@ -260,7 +260,8 @@ def _epochs(
             data, train, seed=(config.seed, epoch), first_step=first_step
         )
 
-    return loop.Epochs(of, len(faces) // batch_size)
+    steps = len(faces) // batch_size
+    return loop.Epochs(of, steps, lambda rows: faces.keys[rows].tolist())
 
 
 def _rows(config: Config, faces: Faces, train: TrainConfig, epoch: int) -> np.ndarray:

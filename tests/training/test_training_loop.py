@@ -1,5 +1,6 @@
 """The loop: it learns, it goes on where it was stopped, its figures are the best's."""
 
+import dataclasses
 import json
 
 import keras
@@ -65,13 +66,17 @@ def validate(model):
     return {"accuracy": accuracy, "macro_f1": accuracy, "nll": nll, "ece": 0.0}
 
 
+def keys_of(rows):
+    return [f"faces/{row}" for row in rows]
+
+
 def train(folder, config=CONFIG, of=epoch_of, model=None):
     model = model or small_model()
     tf.config.experimental.enable_op_determinism()
     found = loop.train(
         model,
         Supervised(),
-        loop.Epochs(of, STEPS),
+        loop.Epochs(of, STEPS, keys_of),
         validate,
         config,
         RunFolder(folder),
@@ -151,14 +156,92 @@ def test_a_finished_run_is_not_trained_again(trained):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
-    def broken(epoch):
-        return epoch_of(epoch).map(
-            lambda batch: {**batch, "target": batch["target"] * float("nan")}
-        )
+def with_nan(data, steps):
+    """Return the data with targets that are no number in some of its batches."""
 
-    with pytest.raises(CheckFailed, match="learning_rate"):
-        train(tmp_path, of=broken)
+    def spoil(step, batch):
+        bad = tf.reduce_any(step == tf.constant(steps, tf.int64))
+        spoilt = tf.where(bad, float("nan"), batch["target"])
+        return {**batch, "target": spoilt}
+
+    return data.enumerate().map(spoil)
+
+
+def all_values(model, optimizer):
+    return [each.numpy() for each in [*model.variables, *optimizer.variables]]
+
+
+@pytest.mark.parametrize("broken", ["loss", "gradient"])
+def test_a_step_that_is_not_finite_changes_nothing(broken):
+    model = small_model()
+    optimizer = adamw(CONFIG, STEPS)
+    optimizer.build(model.trainable_variables)
+
+    @tf.custom_gradient
+    def with_nan_gradient(loss):
+        return loss, lambda upstream: upstream * float("nan")
+
+    def task(logits, batch):
+        loss = Supervised()(logits, batch)["loss"]
+        bad = tf.reduce_any(batch["row"] < 0)
+        if broken == "loss":
+            return {"loss": tf.where(bad, float("nan"), loss)}
+        return {"loss": tf.cond(bad, lambda: with_nan_gradient(loss), lambda: loss)}
+
+    step = loop._step(model, task, optimizer)
+    batch = next(iter(epoch_of(0)))
+    assert step(batch)["skipped_steps"] == 0
+    before = all_values(model, optimizer)
+    values = step({**batch, "row": batch["row"] - BATCH})
+    assert values["skipped_steps"] == 1
+    assert values["loss"] == values["gradient_norm"] == 0
+    for one, other in zip(all_values(model, optimizer), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert step(batch)["skipped_steps"] == 0
+    assert optimizer.iterations == 2
+
+
+def test_training_goes_on_after_a_skipped_step(trained, tmp_path):
+    _, summary = train(
+        tmp_path, of=lambda epoch: with_nan(epoch_of(epoch), [2] if epoch == 1 else [])
+    )
+    history = summary["history"]
+    assert [epoch["skipped_steps"] for epoch in history] == [0, 1, 0, 0]
+    assert history[0]["loss"] == trained[2]["history"][0]["loss"]
+    assert history[1]["loss"] == pytest.approx(
+        trained[2]["history"][1]["loss"], rel=0.2
+    )
+    assert history[3]["loss"] < history[0]["loss"]
+
+
+def test_event_files_tell_of_skipped_steps(trained):
+    folder, _, _ = trained
+    tags = {
+        value.tag
+        for path in folder.glob("events.out.*")
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    }
+    assert "skipped_steps" in tags
+
+
+def test_five_skipped_steps_in_a_row_stop_the_run(tmp_path):
+    def of(epoch):
+        return with_nan(epoch_of(epoch), [4, 5] if epoch == 0 else [0, 1, 2])
+
+    with pytest.raises(CheckFailed, match="5 steps in a row.*learning_rate") as found:
+        train(tmp_path, of=of)
+    named = set(str(found.value).rstrip(".").split("broken: ")[1].split(", "))
+    rows = [*range(4 * BATCH, 6 * BATCH), *range(3 * BATCH)]
+    assert named == set(keys_of(rows))
+
+
+def test_a_good_step_sets_the_count_back(tmp_path):
+    config = dataclasses.replace(CONFIG, epochs=2)
+    _, summary = train(
+        tmp_path, config, of=lambda epoch: with_nan(epoch_of(epoch), [0, 1, 3, 5])
+    )
+    assert [epoch["skipped_steps"] for epoch in summary["history"]] == [4, 4]
 
 
 def test_best_by_chooses_the_checkpoint():

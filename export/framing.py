@@ -10,7 +10,6 @@ import numpy as np
 
 from fer_tf import files
 from fer_tf.config import Config
-from fer_tf.data.crops import shown
 from fer_tf.data.pipeline import kept_records
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
@@ -20,6 +19,7 @@ from fer_tf.live import yunet
 from fer_tf.live import yunet_model
 from fer_tf.preprocess import Framing
 from fer_tf.preprocess import fit_framing
+from fer_tf.preprocess import shown
 from fer_tf.sources import Record
 
 log = logging.getLogger(__name__)

@@ -155,6 +155,14 @@ def cut(frame: np.ndarray, square_xywh_px: Sequence[float]) -> np.ndarray:
     return frame[rows[:, None], columns]
 
 
+def shown(picture: np.ndarray, square_xywh_px: Sequence[float]) -> np.ndarray:
+    """Return the part of a picture that a model is shown; all of it without a square.
+
+    Beyond the picture its edge pixels are repeated, as live does.
+    """
+    return cut(picture, square_xywh_px) if len(square_xywh_px) else picture
+
+
 def fit_framing(
     boxes_xywh_px: np.ndarray, picture_sizes_px: np.ndarray
 ) -> tuple[Framing, dict[str, Any]]:

@@ -12,8 +12,8 @@ import numpy as np
 
 from fer_tf.preprocess import FaceSpec
 from fer_tf.preprocess import as_rgb
-from fer_tf.preprocess import cut
 from fer_tf.preprocess import prepare
+from fer_tf.preprocess import shown
 
 # A warp samples between four pixels; from a picture much larger than the view it would
 # skip some, which a camera's lens does not do.
@@ -55,14 +55,6 @@ def crop_of(picture: np.ndarray, square_xywh_px: Sequence[float], size: int) -> 
     plain = prepare(shown(picture, square_xywh_px), _resized(size))
     pixels, square = _bounded(*_trimmed(picture, square), size)
     return Crop(_without_repeats(pixels), square, _without_repeats(plain))
-
-
-def shown(picture: np.ndarray, square_xywh_px: Sequence[float]) -> np.ndarray:
-    """Return the part of a picture that a model is shown; all of it without a square.
-
-    Beyond the picture its edge pixels are repeated, as live does.
-    """
-    return cut(picture, square_xywh_px) if len(square_xywh_px) else picture
 
 
 def _resized(size: int) -> FaceSpec:

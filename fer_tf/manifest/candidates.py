@@ -152,7 +152,8 @@ def _by_parts(
     waves: np.ndarray, of: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """Return `of(waves)`, made from a few pictures at a time."""
-    return np.concatenate([of(waves[rows]) for rows in _slices(len(waves), 4096)])
+    parts = _slices(len(waves), PAIRS_AT_ONCE)
+    return np.concatenate([of(waves[rows]) for rows in parts])
 
 
 def _shares(spans: np.ndarray, vectors: np.ndarray) -> np.ndarray:

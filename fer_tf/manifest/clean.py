@@ -22,8 +22,9 @@ from fer_tf.manifest import splits
 from fer_tf.manifest import targets
 from fer_tf.manifest.sketches import Sketches
 from fer_tf.manifest.table import COLUMNS
+from fer_tf.manifest.table import cluster
 from fer_tf.manifest.table import kept
-from fer_tf.preprocess import cut
+from fer_tf.preprocess import shown
 from fer_tf.sources import Record
 
 MIN_SIDE_PX = 24
@@ -131,9 +132,9 @@ def groups(table: pd.DataFrame) -> pd.Series:
         (table["source"] + "/" + table[name]).where(table[name] != "", "")
         for name in ("photo", "subject")
     )
-    cluster = table["duplicate_of"].where(table["duplicate_of"] != "", table["key"])
     rows = np.arange(len(table))
-    first = np.concatenate([_first_row_of(each) for each in (cluster, photo, subject)])
+    ties = (cluster(table), photo, subject)
+    first = np.concatenate([_first_row_of(each) for each in ties])
     links = (np.ones(len(first), bool), (np.tile(rows, 3), first))
     graph = coo_array(links, (len(table), len(table)))
     component = connected_components(graph, directed=False)[1]
@@ -204,9 +205,8 @@ def _look_at_picture(record: Record, sketches: Sketches) -> dict[str, Any]:
     }
     if seen["excluded"] not in UNCOMPARED:
         # What a model is shown: two corpora may leave different slack around a face.
-        square = record.square_xywh_px
         seen[SKETCH] = len(sketches)
-        seen["phash"] = sketches.add(cut(pixels, square) if square else pixels)
+        seen["phash"] = sketches.add(shown(pixels, record.square_xywh_px))
     return seen
 
 
@@ -238,13 +238,9 @@ def _first_row_of(values: pd.Series) -> np.ndarray:
 
 def _leak(row: pd.Series, keepers: pd.DataFrame) -> str:
     """Return why a row leaves, naming the one that it would leak into."""
-    cluster = row["duplicate_of"] or row["key"]
-    of_keepers = keepers["duplicate_of"].where(
-        keepers["duplicate_of"] != "", keepers["key"]
-    )
     ties = {
         "duplicate of": keepers["sha256"] == row["sha256"],
-        "near duplicate of": of_keepers == cluster,
+        "near duplicate of": cluster(keepers) == (row["duplicate_of"] or row["key"]),
         "same photo as": _same(row, keepers, "photo"),
         "same subject as": _same(row, keepers, "subject"),
     }

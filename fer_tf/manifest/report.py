@@ -9,6 +9,7 @@ import pandas as pd
 from fer_tf import labels
 from fer_tf.manifest import targets
 from fer_tf.manifest.clean import NO_PICTURE
+from fer_tf.manifest.table import cluster
 from fer_tf.manifest.table import kept
 from fer_tf.sources import SPLITS
 
@@ -69,10 +70,9 @@ def duplicates(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
     publisher's label. Blank and unreadable pictures are left out.
     """
     usable = rows[~rows["excluded"].isin(NO_PICTURE)]
-    cluster = usable["duplicate_of"].where(usable["duplicate_of"] != "", usable["key"])
     return {
         "exact": _doubled(_shown(usable, usable["sha256"]), "rows"),
-        "near": _doubled(_shown(usable, cluster), "pictures"),
+        "near": _doubled(_shown(usable, cluster(usable)), "pictures"),
     }
 
 

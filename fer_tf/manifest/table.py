@@ -80,6 +80,11 @@ def write(path: Path, table: pd.DataFrame) -> None:
         )
 
 
+def cluster(table: pd.DataFrame) -> pd.Series:
+    """Return for each row the key of the picture that stands for its duplicates."""
+    return table["duplicate_of"].where(table["duplicate_of"] != "", table["key"])
+
+
 def kept(table: pd.DataFrame) -> pd.Series:
     """Return for each row whether it is kept."""
     return table["excluded"] == ""

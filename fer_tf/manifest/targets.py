@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fer_tf import labels
+from fer_tf.manifest.table import cluster
 from fer_tf.manifest.table import kept
 
 FER2013, FERPLUS = "fer2013", "ferplus"
@@ -54,9 +55,9 @@ def merge_duplicates(table: pd.DataFrame) -> pd.DataFrame:
 
 def disagreeing(rows: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
     """Yield clusters of duplicates whose labels differ, by their representative."""
-    cluster = rows["duplicate_of"].where(rows["duplicate_of"] != "", rows["key"])
-    differs = rows["label"].groupby(cluster).transform("nunique") > 1
-    return rows[differs].groupby(cluster[differs])
+    clusters = cluster(rows)
+    differs = rows["label"].groupby(clusters).transform("nunique") > 1
+    return rows[differs].groupby(clusters[differs])
 
 
 def _same_pictures(table: pd.DataFrame) -> list[tuple[int, int]]:

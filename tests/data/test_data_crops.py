@@ -6,10 +6,10 @@ import pytest
 
 from fer_tf.data.crops import MAX_SHRINK
 from fer_tf.data.crops import crop_of
-from fer_tf.data.crops import shown
 from fer_tf.preprocess import FaceSpec
 from fer_tf.preprocess import cut
 from fer_tf.preprocess import prepare
+from fer_tf.preprocess import shown
 
 RNG = np.random.default_rng(2)
 SPECS = [FaceSpec(size=32, grey=True), FaceSpec(size=32, grey=False)]

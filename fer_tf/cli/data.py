@@ -123,9 +123,7 @@ def data() -> None:
 @click.option("--raw", type=folder, help="The folder with each corpus' own folder.")
 @click.option("--data-dir", type=folder, help="Where records are written.")
 @recipe(SOURCE, tensorflow=True)
-def build(
-    config: Config, names: tuple[str, ...], raw: Path | None, data_dir: Path | None
-) -> None:
+def build(config: Config, raw: Path | None, data_dir: Path | None) -> None:
     """Write a corpus' TFRecords; without SOURCE, those of the recipe.
 
     \b
@@ -152,13 +150,7 @@ def build(
     help="Show pictures on the page; faces are personal data.",
 )
 @recipe(SOURCE, tensorflow=True)
-def clean(
-    config: Config,
-    names: tuple[str, ...],
-    data_dir: Path | None,
-    out: Path,
-    pictures: bool,
-) -> None:
+def clean(config: Config, data_dir: Path | None, out: Path, pictures: bool) -> None:
     """Find what is unusable, doubled or leaked, and write the manifest.
 
     \b

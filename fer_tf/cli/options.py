@@ -1,6 +1,7 @@
 """What every command shares: the recipe, its overrides, where runs lie."""
 
 import functools
+import json
 import logging
 import re
 from collections.abc import Callable
@@ -27,8 +28,8 @@ def recipe(names: str = "", tensorflow: bool = False) -> Callable:
 
     With `tensorflow` it is imported before the callback is called, and quietly. The
     callback receives `config`, and where `names` says what the command's own
-    arguments are called (`SOURCE`, `PATH`), also `names`, a tuple of strings. A
-    `SOURCE` takes the place of the recipe's `data.sources`.
+    arguments are called (`PATH`), also `names`, a tuple of strings. Those called
+    `SOURCE` take the place of the recipe's `data.sources` instead.
     """
     metavar = f"{names}... [KEY=VALUE]..." if names else "[KEY=VALUE]..."
 
@@ -54,13 +55,13 @@ def recipe(names: str = "", tensorflow: bool = False) -> Callable:
             if given and not names:
                 raise UserError(f"expected KEY=VALUE, received {given[0]!r}.")
             if names == SOURCE and given:
-                overrides = (*overrides, f"data.sources=[{', '.join(given)}]")
+                overrides = (*overrides, f"data.sources={json.dumps(given)}")
             config = recipes.load(_recipe_path(path), overrides)
             config = recipes.smoke(config) if smoke else config
             if dry_run:
                 click.echo(recipes.to_yaml(config), nl=False)
                 return None
-            if names:
+            if names not in ("", SOURCE):
                 options["names"] = given
             if tensorflow:
                 quiet.import_tensorflow()

@@ -1,13 +1,41 @@
 """The state of training, saved so that a killed run goes on as if it had not been."""
 
+import dataclasses
+import json
+from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
+from fer_tf.errors import UserError
+
+
+@dataclass
+class Progress:
+    """How far training is.
+
+    Attributes:
+        history: the figures of every epoch done.
+        step: how many steps of the epoch that follows are done.
+        sums: what these steps have reported, float32, added up by name.
+        skipped: the rows of each step skipped since the last good one.
+    """
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    step: int = 0
+    sums: dict[str, float | tf.Tensor] = field(default_factory=dict)
+    skipped: list[list[int]] = field(default_factory=list)
+
+    def end_epoch(self, figures: dict[str, float]) -> None:
+        """Close the epoch that was under way with its figures."""
+        self.history.append({"epoch": len(self.history) + 1, **figures})
+        self.step, self.sums = 0, {}
+
 
 class Checkpoint:
-    """Everything a step depends on: weights, optimiser, seeds, and the epoch reached.
+    """Everything a step depends on: weights, optimiser, seeds, and the progress.
 
     Args:
         folder: where checkpoints lie; `tf.train.CheckpointManager` writes them so that
@@ -17,36 +45,43 @@ class Checkpoint:
     def __init__(
         self, folder: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer
     ) -> None:
-        self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.best = tf.Variable(float("-inf"), dtype=tf.float64, trainable=False)
+        self.progress = Progress()
+        self._json = tf.Variable("", dtype=tf.string, trainable=False)
         optimizer.build(model.trainable_variables)
         state = tf.train.Checkpoint(
             model=model,
             optimizer=optimizer,
             seeds=_seed_states(model),
-            epoch=self.epoch,
-            best=self.best,
+            progress=self._json,
         )
         self._manager = tf.train.CheckpointManager(state, str(folder), max_to_keep=1)
 
-    def restore(self) -> int:
-        """Restore the newest state, if there is one; return the epochs done."""
+    def restore(self) -> None:
+        """Restore the newest state, if there is one.
+
+        Raises:
+            UserError: it is not the state of such a model and optimiser.
+        """
         if self._manager.latest_checkpoint:
-            status = self._manager.checkpoint.restore(self._manager.latest_checkpoint)
+            self._read(self._manager.latest_checkpoint)
+            self.progress = Progress(**json.loads(self._json.numpy()))
+
+    def _read(self, path: str) -> None:
+        try:
+            status = self._manager.checkpoint.restore(path)
             status.assert_existing_objects_matched()
-        return int(self.epoch.numpy())
+        except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
+            reason = str(error).partition("\n")[0]
+            raise UserError(
+                f"{path} cannot be gone on from: {reason} Expected the state of this "
+                "model and optimiser, as this version of the program saves it. Delete "
+                f"{Path(path).parent.parent} to train anew."
+            ) from None
 
-    def save(self, epochs_done: int) -> None:
-        """Save the state after `epochs_done` epochs."""
-        self.epoch.assign(epochs_done)
-        self._manager.save(checkpoint_number=epochs_done)
-
-    def is_best(self, score: float) -> bool:
-        """Tell whether `score` is the highest yet, and keep it if so."""
-        if score <= float(self.best.numpy()):
-            return False
-        self.best.assign(score)
-        return True
+    def save(self) -> None:
+        """Save the state and `progress`."""
+        self._json.assign(json.dumps(dataclasses.asdict(self.progress), default=float))
+        self._manager.save()
 
 
 def _seed_states(model: keras.Model) -> list[tf.Variable]:

@@ -10,22 +10,21 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from rich.progress import BarColumn
-from rich.progress import MofNCompleteColumn
-from rich.progress import Progress
-from rich.progress import TextColumn
-from rich.progress import TimeRemainingColumn
+from rich import progress
 
 from fer_tf import files
 from fer_tf.config import TrainConfig
 from fer_tf.errors import CheckFailed
 from fer_tf.experiment import RunFolder
 from fer_tf.training.checkpoints import Checkpoint
+from fer_tf.training.checkpoints import Progress
 from fer_tf.training.schedules import adamw
 
 log = logging.getLogger(__name__)
 
 MOST_SKIPPED_IN_A_ROW = 5
+# Of an epoch under way; an epoch that is done is saved in any case.
+SAVE_EVERY_S = 300.0
 
 Task = Callable[[tf.Tensor, dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 
@@ -51,6 +50,7 @@ def train(
     config: TrainConfig,
     folder: RunFolder,
     title: str,
+    clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
     """Train a model, keeping its best weights; go on where a killed run stopped.
 
@@ -61,6 +61,7 @@ def train(
         task: (logits, batch) to losses by name, each [batch]; `loss` is minimised.
         validate: the model to its validation figures, `macro_f1` and `nll` among them.
         folder: takes checkpoints, event files, `best.weights.h5` and `training.json`.
+        clock: seconds; checkpoints within an epoch and the speed go by it.
 
     Returns:
         What `training.json` holds: the best epoch, its figures, and every epoch's.
@@ -71,27 +72,50 @@ def train(
     """
     optimizer = adamw(config, data.steps)
     checkpoint = Checkpoint(folder.checkpoints, model, optimizer)
-    done = checkpoint.restore()
-    history = _history(folder)[:done]
-    if done:
-        log.info("%s goes on after epoch %d.", title, done)
+    checkpoint.restore()
+    done = checkpoint.progress
+    if done.history or done.step:
+        log.info(
+            "%s goes on after epoch %d, step %d.", title, len(done.history), done.step
+        )
+    if done.history and not done.step:
+        _keep(model, done.history, config, folder)
     step = _step(model, task, optimizer)
     writer = tf.summary.create_file_writer(str(folder.path))
-    skipped: list[np.ndarray] = []
-    for epoch in range(done, config.epochs):
-        name = f"{title} {epoch + 1}/{config.epochs}"
-        figures = _epoch(step, data, epoch, skipped, name)
+    while len(done.history) < config.epochs:
+        name = f"{title} {len(done.history) + 1}/{config.epochs}"
+        figures = _epoch(step, data, checkpoint, name, clock)
         figures["learning_rate"] = float(optimizer.learning_rate)
         figures |= {f"val_{k}": v for k, v in validate(model).items()}
-        _note(writer, epoch, figures, title)
-        if checkpoint.is_best(_score(figures, config)):
-            with files.replacing(folder.weights) as temporary:
-                model.save_weights(temporary)
-        history.append({"epoch": epoch + 1, **figures})
-        files.write_json(folder.training, _summary(history, config))
-        checkpoint.save(epoch + 1)
+        done.end_epoch(figures)
+        _note(writer, done.history[-1], title)
+        checkpoint.save()
+        _keep(model, done.history, config, folder)
     model.load_weights(folder.weights)
-    return _summary(history, config)
+    return _summary(done.history, config)
+
+
+def _keep(
+    model: keras.Model,
+    history: list[dict[str, float]],
+    config: TrainConfig,
+    folder: RunFolder,
+) -> None:
+    """Write what an epoch leaves: `best.weights.h5` if it is the best, `training.json`.
+
+    `model` has the weights that the last epoch of `history` was scored with.
+    """
+    # The two belong together however a run is killed, for they follow the checkpoint,
+    # which alone decides. Killed before it is saved: both are as the epoch before left
+    # them, and so is what the run goes on from. Killed after it, before or between the
+    # two: the checkpoint is that of an epoch's end, and the run starts by writing both
+    # again, from the weights and the figures it holds. No checkpoint within the next
+    # epoch is saved until both are written.
+    summary = _summary(history, config)
+    if summary["best_epoch"] == history[-1]["epoch"]:
+        with files.replacing(folder.weights) as temporary:
+            model.save_weights(temporary)
+    files.write_json(folder.training, summary)
 
 
 def _step(
@@ -138,58 +162,70 @@ def _step(
 
 
 def _epoch(
-    step: Callable, data: Epochs, epoch: int, skipped: list[np.ndarray], title: str
+    step: Callable,
+    data: Epochs,
+    checkpoint: Checkpoint,
+    title: str,
+    clock: Callable[[], float],
 ) -> dict[str, float]:
-    """Run one epoch; return the mean of what its steps report, and its speed.
+    """Run what is left of an epoch, and save the state now and then.
 
-    Args:
-        skipped: the rows of each step skipped since the last good one; kept up to date.
+    Returns:
+        The mean of what the steps of the whole epoch report, and the speed of these.
     """
-    sums: dict[str, tf.Tensor] = {}
-    pictures, started = 0, time.monotonic()
-    with _progress() as bar:
-        task_id = bar.add_task(title, total=data.steps, loss="")
-        for number, batch in enumerate(data.of(epoch), 1):
-            values = step(batch)
-            for name, value in values.items():
-                sums[name] = sums.get(name, 0.0) + value
+    done = checkpoint.progress
+    pictures, started = 0, clock()
+    saved = started
+    with _bar() as bar:
+        task_id = bar.add_task(title, total=data.steps, completed=done.step, loss="")
+        for batch in data.of(len(done.history), done.step):
+            _add(done, batch, step(batch))
+            _check_skipped(done.skipped, data, title)
             pictures += len(batch["row"])
-            if not values["skipped_steps"]:
-                skipped.clear()
-            else:
-                skipped.append(batch["row"].numpy())
-                _check_skipped(skipped, data, title)
-            if number % 10 == 0 or number == data.steps:
-                loss = _means(sums, number)["loss"]
-                bar.update(task_id, completed=number, loss=f"loss {loss:.3f}")
-    figures = _means(sums, data.steps)
-    figures["pictures_per_second"] = pictures / (time.monotonic() - started)
-    return figures
+            if done.step % 10 == 0 or done.step == data.steps:
+                loss = _means(done)["loss"]
+                bar.update(task_id, completed=done.step, loss=f"loss {loss:.3f}")
+            if done.step < data.steps and clock() - saved >= SAVE_EVERY_S:
+                checkpoint.save()
+                saved = clock()
+    return {**_means(done), "pictures_per_second": pictures / (clock() - started)}
 
 
-def _means(sums: dict[str, tf.Tensor], steps: int) -> dict[str, float]:
-    """Return the means over those of `steps` that were not skipped, and how many were.
+def _add(
+    done: Progress, batch: dict[str, tf.Tensor], values: dict[str, tf.Tensor]
+) -> None:
+    for name, value in values.items():
+        done.sums[name] = done.sums.get(name, 0.0) + value
+    done.step += 1
+    if values["skipped_steps"]:
+        done.skipped.append(batch["row"].numpy().tolist())
+    else:
+        done.skipped.clear()
+
+
+def _means(done: Progress) -> dict[str, float]:
+    """Return the means over the steps that were not skipped, and how many were.
 
     Of none at all they are 0: before the first good step there is nothing to show.
     """
-    skipped = int(sums["skipped_steps"])
-    good = max(1, steps - skipped)
-    means = {name: float(total) / good for name, total in sums.items()}
+    skipped = int(done.sums["skipped_steps"])
+    good = max(1, done.step - skipped)
+    means = {name: float(total) / good for name, total in done.sums.items()}
     return {**means, "skipped_steps": skipped}
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[loss]}"),
+def _bar() -> progress.Progress:
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[loss]}"),
         transient=True,
     )
 
 
-def _check_skipped(skipped: list[np.ndarray], data: Epochs, title: str) -> None:
+def _check_skipped(skipped: list[list[int]], data: Epochs, title: str) -> None:
     # An epoch of fewer steps, all of them skipped, would have no figures.
     if len(skipped) < min(MOST_SKIPPED_IN_A_ROW, data.steps):
         return
@@ -209,20 +245,18 @@ def _score(figures: dict[str, float], config: TrainConfig) -> float:
 
 
 def _note(
-    writer: tf.summary.SummaryWriter,
-    epoch: int,
-    figures: dict[str, float],
-    title: str,
+    writer: tf.summary.SummaryWriter, figures: dict[str, float], title: str
 ) -> None:
-    with writer.as_default(step=epoch + 1):
+    with writer.as_default(step=figures["epoch"]):
         for name, value in figures.items():
-            tf.summary.scalar(name.replace("val_", "validation/"), value)
+            if name != "epoch":
+                tf.summary.scalar(name.replace("val_", "validation/"), value)
     writer.flush()
     log.info(
         "%s, epoch %d: loss %.3f, validation accuracy %.3f, macro-F1 %.3f, "
         "NLL %.3f; %.0f pictures/s",
         title,
-        epoch + 1,
+        figures["epoch"],
         figures["loss"],
         figures["val_accuracy"],
         figures["val_macro_f1"],
@@ -231,13 +265,7 @@ def _note(
     )
 
 
-def _history(folder: RunFolder) -> list[dict[str, float]]:
-    if not folder.training.exists():
-        return []
-    return files.read_json(folder.training)["history"]
-
-
 def _summary(history: list[dict[str, float]], config: TrainConfig) -> dict[str, Any]:
-    # The first of equals, as `Checkpoint.is_best` has it.
+    # The first of equals: an epoch takes the best's place only where it is better.
     best = max(history, key=lambda figures: _score(figures, config))
     return {"best_epoch": best["epoch"], "best": best, "history": history}

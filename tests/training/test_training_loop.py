@@ -1,6 +1,7 @@
 """The loop: it learns, it goes on where it was stopped, its figures are the best's."""
 
 import dataclasses
+import itertools
 import json
 
 import keras
@@ -76,7 +77,7 @@ def train(folder, config=CONFIG, of=epoch_of, model=None):
     found = loop.train(
         model,
         Supervised(),
-        loop.Epochs(of, STEPS, keys_of),
+        loop.Epochs(lambda epoch, first: of(epoch).skip(first), STEPS, keys_of),
         validate,
         config,
         RunFolder(folder),
@@ -112,36 +113,6 @@ def test_training_json_is_what_was_returned(trained):
     folder, _, summary = trained
     assert json.loads(RunFolder(folder).training.read_text()) == summary
     assert len(summary["history"]) == CONFIG.epochs
-
-
-class Killed(Exception):
-    """Stands for the process being killed."""
-
-
-@pytest.mark.parametrize("dies_in_epoch", [1, 3])
-def test_a_stopped_run_ends_in_the_same_weights(trained, tmp_path, dies_in_epoch):
-    def dying(epoch):
-        if epoch == dies_in_epoch:
-            return epoch_of(epoch).map(_die)
-        return epoch_of(epoch)
-
-    def _die(batch):
-        tf.py_function(_raise, [], [])
-        return batch
-
-    def _raise():
-        raise Killed
-
-    with pytest.raises(tf.errors.OpError):
-        train(tmp_path, of=dying)
-    model, summary = train(tmp_path)
-    _, whole, whole_summary = trained
-    for one, other in zip(model.get_weights(), whole.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert summary["best_epoch"] == whole_summary["best_epoch"]
-    assert [e["loss"] for e in summary["history"]] == [
-        e["loss"] for e in whole_summary["history"]
-    ]
 
 
 def test_a_finished_run_is_not_trained_again(trained):
@@ -270,3 +241,38 @@ def test_normalisation_and_biases_are_not_decayed():
         v.path for v in model.trainable_variables if optimizer._use_weight_decay(v)
     }
     assert decayed and all("kernel" in path for path in decayed)
+
+
+@pytest.mark.parametrize("dies_at", [(1, 0), (1, 4), (3, 5)])
+@pytest.mark.parametrize("seconds_a_step", [0.01, 200.0])
+def test_a_stopped_run_ends_in_the_same_weights(
+    trained, tmp_path, dies_at, seconds_a_step
+):
+    class Killed(Exception):
+        """Stands for the process being killed."""
+
+    model = small_model()
+    calls = itertools.count()
+
+    def task(logits, batch):
+        def count():
+            if next(calls) == dies_at[0] * STEPS + dies_at[1]:
+                raise Killed
+
+        tf.py_function(count, [], [])
+        return Supervised()(logits, batch)
+
+    clock = itertools.count(0.0, seconds_a_step).__next__
+    data = loop.Epochs(lambda e, first: epoch_of(e).skip(first), STEPS, keys_of)
+    given = (validate, CONFIG, RunFolder(tmp_path), "test", clock)
+    with pytest.raises(tf.errors.OpError):
+        loop.train(model, task, data, *given)
+    model = small_model()
+    summary = loop.train(model, Supervised(), data, *given)
+    _, whole, whole_summary = trained
+    for one, other in zip(model.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert summary["best_epoch"] == whole_summary["best_epoch"]
+    assert [e["loss"] for e in summary["history"]] == [
+        e["loss"] for e in whole_summary["history"]
+    ]

@@ -8,19 +8,19 @@ from fer_tf.config.loading import load
 from fer_tf.config.loading import smoke
 from fer_tf.config.loading import to_dict
 from fer_tf.config.loading import to_yaml
-from fer_tf.config.sections import AugmentConfig
-from fer_tf.config.sections import CalibrateConfig
-from fer_tf.config.sections import Config
-from fer_tf.config.sections import DataConfig
-from fer_tf.config.sections import DistillConfig
-from fer_tf.config.sections import DistillStages
-from fer_tf.config.sections import ExportConfig
-from fer_tf.config.sections import FaceConfig
-from fer_tf.config.sections import LiveConfig
-from fer_tf.config.sections import ModelConfig
-from fer_tf.config.sections import SoftLabelsConfig
-from fer_tf.config.sections import StageConfig
-from fer_tf.config.sections import TrainConfig
+from fer_tf.config.pictures import AugmentConfig
+from fer_tf.config.pictures import DataConfig
+from fer_tf.config.pictures import FaceConfig
+from fer_tf.config.recipe import CalibrateConfig
+from fer_tf.config.recipe import Config
+from fer_tf.config.recipe import ExportConfig
+from fer_tf.config.recipe import LiveConfig
+from fer_tf.config.stages import DistillConfig
+from fer_tf.config.stages import DistillStages
+from fer_tf.config.stages import ModelConfig
+from fer_tf.config.stages import SoftLabelsConfig
+from fer_tf.config.stages import StageConfig
+from fer_tf.config.stages import TrainConfig
 
 __all__ = [
     "AugmentConfig",

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from fer_tf.config.sections import Config
+from fer_tf.config.recipe import Config
 from fer_tf.errors import UserError
 from fer_tf.errors import unknown_name
 

@@ -1,0 +1,86 @@
+"""A whole recipe, and what it says of what comes after training."""
+
+from dataclasses import dataclass
+from dataclasses import field
+
+from fer_tf.config.checks import one_of
+from fer_tf.config.pictures import AugmentConfig
+from fer_tf.config.pictures import DataConfig
+from fer_tf.config.pictures import FaceConfig
+from fer_tf.config.stages import DistillStages
+from fer_tf.config.stages import ModelConfig
+from fer_tf.config.stages import SoftLabelsConfig
+from fer_tf.config.stages import StageConfig
+from fer_tf.config.stages import TrainConfig
+from fer_tf.errors import UserError
+
+
+@dataclass(frozen=True)
+class CalibrateConfig:
+    """`wanted_accuracy` is what the abstain threshold is chosen for, on validation."""
+
+    wanted_accuracy: float = 0.9
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Which student leaves, and in which precision.
+
+    `student: best` is the one with the lowest calibrated NLL on validation.
+    """
+
+    student: str = "best"
+    precision: str = "float16"
+
+    def __post_init__(self) -> None:
+        one_of("export.student", self.student, ("best", "ce", "kd", "dkd"))
+        one_of("export.precision", self.precision, ("float32", "float16"))
+
+
+@dataclass(frozen=True)
+class LiveConfig:
+    """The live view.
+
+    `detect_side_px` bounds the longer side of what the detector sees. `smoothing_ms`
+    is the time constant of the smoothing, 0 for none; a label changes when another
+    leads by `hysteresis` for `hold_ms`. A track ends `forget_ms` after its face was
+    last seen.
+    """
+
+    detector_score: float = 0.65
+    detect_side_px: int = 640
+    smoothing_ms: float = 300.0
+    hysteresis: float = 0.08
+    hold_ms: float = 250.0
+    forget_ms: float = 500.0
+    drawn_clip: bool = True
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole experiment, from raw corpora to a live view."""
+
+    experiment: str = "quickstart"
+    seed: int = 0
+    smoke: bool = False
+    data: DataConfig = DataConfig()
+    face: FaceConfig = FaceConfig()
+    augment: AugmentConfig = AugmentConfig()
+    teachers: tuple[StageConfig, ...] = (
+        StageConfig(ModelConfig("resnet18"), TrainConfig(epochs=4)),
+    )
+    student: StageConfig = StageConfig(ModelConfig("resnet18"))
+    soft_labels: SoftLabelsConfig = SoftLabelsConfig()
+    distill: DistillStages = field(default_factory=DistillStages)
+    calibrate: CalibrateConfig = CalibrateConfig()
+    export: ExportConfig = ExportConfig()
+    live: LiveConfig = LiveConfig()
+
+    def __post_init__(self) -> None:
+        names = [teacher.model.name for teacher in self.teachers]
+        if not names or len(set(names)) != len(names):
+            raise UserError(
+                f"teachers must be one or more different models, received {names}."
+            )
+        if not self.data.sources:
+            raise UserError("data.sources must name at least one corpus.")

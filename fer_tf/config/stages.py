@@ -1,0 +1,179 @@
+"""What a recipe says of models: what they are and how they are trained."""
+
+from dataclasses import dataclass
+
+from fer_tf.config.checks import one_of
+from fer_tf.config.checks import positive
+from fer_tf.errors import UserError
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A backbone by its name in `fer_tf.models`, and its regularisation.
+
+    `weights` is what training starts from: `none` is from scratch, `imagenet` the
+    published weights, a path a `.weights.h5` file of the same model. `enlarge` is how
+    many times larger this model makes `face.size` inside: 2 gives its features twice
+    the resolution, at four times the cost.
+    """
+
+    name: str
+    dropout: float = 0.2
+    weights: str = "none"
+    enlarge: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.enlarge <= 8:
+            raise UserError(f"model.enlarge must be in 1..8, received {self.enlarge}.")
+
+
+_IMBALANCE = ("none", "effective_number", "logit_adjustment", "focal")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a stage is optimised: AdamW, warm-up and cosine decay.
+
+    `learning_rate` is the peak; `warmup` the fraction of all steps that lead up to
+    it; `clip_norm` the largest global norm of the gradient, 0 for none. `best_by`
+    chooses the checkpoint that is kept, on validation.
+
+    `label_smoothing` is the part of a target that is spread over all classes.
+
+    `sampling: balanced` shows every class equally often, drawn anew each epoch. Or the
+    loss corrects classes that are not: by `imbalance`, `effective_number` weighs rare
+    ones higher, `logit_adjustment` has the model learn what it would if all were
+    equally frequent, `focal` looks most at what is not known yet. It is one or the
+    other, and only in training: probabilities are validated as they come. In a
+    distillation stage the cross entropy is corrected, not the teachers' answers.
+
+    `negative` is the weight of negative learning (what a picture is not), added to the
+    loss on labels where the student is unsure: where its entropy is at least
+    `negative_entropy`, in 0..1 of the highest. 0 is none.
+
+    `mixup` and `cutmix` are the alpha of the Beta distribution that two pictures are
+    mixed by, 0 for none; one of them at a time, and only to train on labels.
+    """
+
+    epochs: int = 2
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    clip_norm: float = 1.0
+    label_smoothing: float = 0.0
+    best_by: str = "macro_f1"
+    sampling: str = "shuffle"
+    imbalance: str = "none"
+    negative: float = 0.0
+    negative_entropy: float = 0.5
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    def __post_init__(self) -> None:
+        one_of("train.best_by", self.best_by, ("macro_f1", "nll"))
+        one_of("train.sampling", self.sampling, ("shuffle", "balanced"))
+        one_of("train.imbalance", self.imbalance, _IMBALANCE)
+        positive("train.epochs", self.epochs)
+        positive("train.batch_size", self.batch_size)
+        positive("train.learning_rate", self.learning_rate)
+        for name in ("negative", "mixup", "cutmix"):
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                raise UserError(f"train.{name} must be 0 or more, received {value}.")
+        if self.mixup and self.cutmix:
+            raise UserError(
+                f"train.mixup and train.cutmix are {self.mixup} and {self.cutmix}, but "
+                "a batch is mixed in one way: set one of them to 0."
+            )
+        if not 0 <= self.label_smoothing < 1:
+            raise UserError(
+                "train.label_smoothing must be 0 or more and below 1, received "
+                f"{self.label_smoothing}."
+            )
+        if not 0 <= self.negative_entropy <= 1:
+            raise UserError(
+                "train.negative_entropy must be in 0..1, received "
+                f"{self.negative_entropy}."
+            )
+        self._refuse_two_corrections()
+
+    def _refuse_two_corrections(self) -> None:
+        if self.sampling == "balanced" and self.imbalance != "none":
+            raise UserError(
+                f"train.sampling is balanced and train.imbalance {self.imbalance}: "
+                "classes would be corrected twice. Set train.sampling=shuffle or "
+                "train.imbalance=none."
+            )
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """A model and how it is trained."""
+
+    model: ModelConfig
+    train: TrainConfig = TrainConfig()
+
+
+@dataclass(frozen=True)
+class SoftLabelsConfig:
+    """`views` of each training picture are answered by the teachers and stored;
+    `search` is what the teachers' weights are chosen by, on validation."""
+
+    views: int = 8
+    search: str = "nll"
+
+    def __post_init__(self) -> None:
+        one_of("soft_labels.search", self.search, ("nll", "macro_f1"))
+        positive("soft_labels.views", self.views)
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """One distillation stage: (1 - weight) CE + weight * temperature^2 * D.
+
+    D is KD, or DKD = alpha * TCKD + beta * NCKD; `alpha` and `beta` are DKD's alone.
+    `start` is the stage whose best student it starts from, or `scratch`. Over the first
+    `warmup_epochs` (fractions do as well) the weight of D grows from 0 to what it is.
+    """
+
+    start: str
+    temperature: float = 2.0
+    weight: float = 0.5
+    alpha: float = 1.0
+    beta: float = 4.0
+    warmup_epochs: float = 0.0
+    train: TrainConfig = TrainConfig()
+
+    def __post_init__(self) -> None:
+        one_of("distill start", self.start, ("scratch", "ce", "kd"))
+        positive("distill temperature", self.temperature)
+        if not 0 <= self.weight <= 1:
+            raise UserError(f"distill weight must be in 0..1, received {self.weight}.")
+        if not 0 <= self.warmup_epochs < float("inf"):
+            raise UserError(
+                "distill warmup_epochs must be 0 or more, received "
+                f"{self.warmup_epochs}."
+            )
+        self._refuse_mixing()
+
+    def _refuse_mixing(self) -> None:
+        # The teachers' answer to a mixture is not the mixture of their answers.
+        for name in ("mixup", "cutmix"):
+            value = getattr(self.train, name)
+            if value:
+                raise UserError(
+                    f"a distillation stage has train.{name}={value}, expected 0: its "
+                    "soft labels are the teachers' answers to pictures, not to "
+                    f"mixtures. `train.{name}` reaches every stage; give "
+                    f"student.train.{name}={value} instead, or in the recipe "
+                    f"`train: {{{name}: {value}}}` under a teacher."
+                )
+
+
+@dataclass(frozen=True)
+class DistillStages:
+    """The two distillation stages, by the name of their loss."""
+
+    kd: DistillConfig = DistillConfig(start="ce")
+    dkd: DistillConfig = DistillConfig(start="kd")

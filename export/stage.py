@@ -28,7 +28,6 @@ from fer_tf.runtime.bundle import Abstain
 from fer_tf.runtime.bundle import Bundle
 from fer_tf.sources.terms import TERMS
 from fer_tf.sources.terms import UNKNOWN as UNKNOWN_TERMS
-from fer_tf.training.stages import face_spec
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +101,7 @@ def _write(
 
 def _framed(config: Config, path: Path) -> FaceSpec:
     framing = Framing(**files.read_json(path)["framing"])
-    return FaceSpec(**{**vars(face_spec(config)), "framing": framing})
+    return FaceSpec(**{**vars(pipeline.face_spec(config)), "framing": framing})
 
 
 def _data_digests(experiment: Experiment) -> dict[str, Any]:
@@ -118,5 +117,5 @@ def _terms(config: Config) -> dict[str, str]:
 def _parity_inputs(config: Config, experiment: Experiment) -> np.ndarray:
     """Return prepared validation pictures, uint8 [n, size, size, 3]."""
     faces = pipeline.load(config, experiment.manifest)["validation"]
-    data = pipeline.plain_batches(faces, face_spec(config), PARITY_PICTURES)
+    data = pipeline.plain_batches(faces, pipeline.face_spec(config), PARITY_PICTURES)
     return next(iter(data))["image"].numpy()

@@ -57,6 +57,12 @@ class Faces:
         return len(self.keys)
 
 
+def face_spec(config: Config) -> FaceSpec:
+    """Return the recipe's FaceSpec; live framing is fitted later, for the bundle."""
+    face = config.face
+    return FaceSpec(face.size, face.grey, face.clahe_clip, face.clahe_tiles)
+
+
 def load(config: Config, manifest: Path) -> dict[str, Faces]:
     """Return the pictures that the manifest keeps, by split.
 

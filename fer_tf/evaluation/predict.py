@@ -70,7 +70,7 @@ def trained(config: Config, stage: StageConfig, weights: Path) -> keras.Model:
 
 def plain_logits(model: keras.Model, config: Config, faces: Faces) -> np.ndarray:
     """Return a model's logits for the pictures themselves, [n, 7]."""
-    spec = stages.face_spec(config)
+    spec = pipeline.face_spec(config)
     return _logits(model, pipeline.plain_batches(faces, spec, BATCH_SIZE), len(faces))
 
 
@@ -81,7 +81,7 @@ def view_logits(
     rows = np.repeat(np.arange(len(faces)), views)
     data = pipeline.batches(
         faces,
-        spec=stages.face_spec(config),
+        spec=pipeline.face_spec(config),
         augment=config.augment,
         seed=config.seed,
         rows=rows,

@@ -3,8 +3,6 @@
 import logging
 import time
 from collections.abc import Callable
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -18,6 +16,7 @@ from fer_tf.errors import CheckFailed
 from fer_tf.experiment import RunFolder
 from fer_tf.training.checkpoints import Checkpoint
 from fer_tf.training.checkpoints import Progress
+from fer_tf.training.epochs import Epochs
 from fer_tf.training.schedules import adamw
 
 log = logging.getLogger(__name__)
@@ -27,19 +26,6 @@ MOST_SKIPPED_IN_A_ROW = 5
 SAVE_EVERY_S = 300.0
 
 Task = Callable[[tf.Tensor, dict[str, tf.Tensor]], dict[str, tf.Tensor]]
-
-
-@dataclass(frozen=True)
-class Epochs:
-    """The training data: `of(epoch)` is a dataset of `steps` batches.
-
-    `of(epoch, first_step)` is the same from the batch `first_step` on, bit for bit.
-    `key_of(rows)` are the keys of pictures, by the "row" that batches have.
-    """
-
-    of: Callable[..., tf.data.Dataset]
-    steps: int
-    key_of: Callable[[np.ndarray], Iterable[str]]
 
 
 def train(

@@ -6,25 +6,20 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from fer_tf import config as recipes
 from fer_tf import metrics
 from fer_tf import models
 from fer_tf.config import Config
 from fer_tf.config import StageConfig
-from fer_tf.config import TrainConfig
-from fer_tf.data import mixing
 from fer_tf.data import pipeline
 from fer_tf.data import sampling
 from fer_tf.data.pipeline import Faces
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
-from fer_tf.fusion import SoftLabels
-from fer_tf.labels import NUM_CLASSES
 from fer_tf.manifest import table
-from fer_tf.preprocess import FaceSpec
+from fer_tf.training import epochs
 from fer_tf.training import loop
 from fer_tf.training.tasks import Distilled
 from fer_tf.training.tasks import Supervised
@@ -35,12 +30,6 @@ COMMANDS = {
     "kd": "fer-tf distill --loss kd",
     "dkd": "fer-tf distill --loss dkd",
 }
-
-
-def face_spec(config: Config) -> FaceSpec:
-    """Return the recipe's FaceSpec; live framing is fitted later, for the bundle."""
-    face = config.face
-    return FaceSpec(face.size, face.grey, face.clahe_clip, face.clahe_tiles)
 
 
 def train_teacher(
@@ -78,8 +67,9 @@ def _supervised(
         return None
     faces = pipeline.load(config, manifest)
     model = build(config, stage, weights=stage.model.weights)
-    task = Supervised(stage.train, _class_counts(config, faces["train"], stage.train))
-    data = _labelled(config, faces["train"], stage.train)
+    counts = epochs.class_counts(config, faces["train"], stage.train)
+    task = Supervised(stage.train, counts)
+    data = epochs.labelled(config, faces["train"], stage.train)
     validate = _validation(config, faces["validation"])
     loop.train(model, task, data, validate, stage.train, run, title)
     step.finish([run.weights, run.training])
@@ -118,9 +108,9 @@ def distill(config: Config, experiment: Experiment, loss: str) -> keras.Model | 
     model = build(config, config.student, weights=config.student.model.weights)
     for weights in start:
         model.load_weights(weights)
-    data = _taught(config, faces["train"], settings.train, soft_labels)
+    data = epochs.taught(config, faces["train"], settings.train, soft_labels)
     validate = _validation(config, faces["validation"])
-    counts = _class_counts(config, faces["train"], settings.train)
+    counts = epochs.class_counts(config, faces["train"], settings.train)
     task = Distilled(loss, settings, counts)
     loop.train(
         model, task, data, validate, settings.train, run, f"student {loss.upper()}"
@@ -159,17 +149,12 @@ def _manifest(config: Config, experiment: Experiment) -> Path:
     """
     path = experiment.manifest
     experiment.need(path, MAKE_MANIFEST.format(path=path))
-    weights = _weights(config)
+    weights = epochs.source_weights(config)
     if weights:
         rows = table.read(path)
         trained = rows[table.kept(rows) & (rows["split"] == "train")]
         sampling.check_sources(trained["source"].to_numpy(str), weights)
     return path
-
-
-def _weights(config: Config) -> dict[str, float]:
-    weights = config.data.source_weights
-    return dict(zip(config.data.sources, weights, strict=True)) if weights else {}
 
 
 def _start(experiment: Experiment, stage: str) -> list[Path]:
@@ -187,104 +172,10 @@ def _settings(config: Config, **more: Any) -> dict[str, Any]:
     return {**common, "source_weights": weights, "views": views, **more}
 
 
-def _labelled(config: Config, faces: Faces, train: TrainConfig) -> loop.Epochs:
-    # The first views are kept for the soft labels: a teacher that had been trained on
-    # them would answer more surely than it does on any other picture.
-    first_view = config.soft_labels.views
-
-    # No view comes twice, not even of a picture that an epoch shows several times.
-    def number(rows: np.ndarray, times: np.ndarray, epoch: int) -> np.ndarray:
-        return first_view + times * train.epochs + epoch
-
-    return _epochs(config, faces, train, number)
-
-
-def _taught(
-    config: Config, faces: Faces, train: TrainConfig, path: Path
-) -> loop.Epochs:
-    soft_labels = SoftLabels.load(path, view_seed=config.seed)
-    of_row = soft_labels.lookup(faces.keys)
-    count = soft_labels.log_probs.shape[1]
-
-    # Spread over the views in every epoch, all of them seen after `count` epochs.
-    def number(rows: np.ndarray, times: np.ndarray, epoch: int) -> np.ndarray:
-        return (rows + times + epoch) % count
-
-    def extra(
-        rows: np.ndarray, views: np.ndarray, passed: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        return {
-            "soft_label": soft_labels.log_probs[of_row[rows], views],
-            "epochs_passed": passed,
-        }
-
-    return _epochs(config, faces, train, number, extra)
-
-
-def _epochs(
-    config: Config,
-    faces: Faces,
-    train: TrainConfig,
-    number: Callable[[np.ndarray, np.ndarray, int], np.ndarray],
-    extra: Callable[..., dict[str, np.ndarray]] | None = None,
-) -> loop.Epochs:
-    """Return a stage's training data.
-
-    Args:
-        number: rows, how often each has come before in the epoch, and the epoch, to
-            the view of each.
-        extra: rows, views, and how many epochs have passed when each is shown (float32,
-            with fractions), to further columns.
-    """
-    batch_size = min(train.batch_size, len(faces))
-
-    def of(epoch: int, first_step: int = 0) -> tf.data.Dataset:
-        rows = _rows(config, faces, train, epoch)
-        views = number(rows, sampling.occurrences(rows), epoch)
-        passed = np.float32(epoch + np.arange(len(rows)) / len(rows))
-        rows, views, passed = (
-            each[first_step * batch_size :] for each in (rows, views, passed)
-        )
-        data = pipeline.batches(
-            faces,
-            spec=face_spec(config),
-            augment=config.augment,
-            seed=config.seed,
-            rows=rows,
-            views=views,
-            batch_size=batch_size,
-            extra=extra(rows, views, passed) if extra else None,
-            drop_remainder=True,
-        )
-        return mixing.mixed(
-            data, train, seed=(config.seed, epoch), first_step=first_step
-        )
-
-    steps = len(faces) // batch_size
-    return loop.Epochs(of, steps, lambda rows: faces.keys[rows].tolist())
-
-
-def _rows(config: Config, faces: Faces, train: TrainConfig, epoch: int) -> np.ndarray:
-    return sampling.epoch_rows(
-        seed=config.seed,
-        epoch=epoch,
-        labels=faces.labels,
-        sources=faces.sources,
-        sampling=train.sampling,
-        weights=_weights(config),
-    )
-
-
-def _class_counts(config: Config, faces: Faces, train: TrainConfig) -> tuple[int, ...]:
-    """Return how often an epoch shows each class: source weights change that."""
-    labels = faces.labels[_rows(config, faces, train, epoch=0)]
-    return tuple(np.bincount(labels, minlength=NUM_CLASSES).tolist())
-
-
 def _validation(
     config: Config, faces: Faces
 ) -> Callable[[keras.Model], dict[str, float]]:
-    data = pipeline.plain_batches(faces, face_spec(config), 128)
+    data = pipeline.plain_batches(faces, pipeline.face_spec(config), 128)
 
     def validate(model: keras.Model) -> dict[str, float]:
         logits = np.concatenate([model.predict_on_batch(b["image"]) for b in data])

@@ -12,6 +12,7 @@ import tensorflow as tf
 from fer_tf.config import TrainConfig
 from fer_tf.errors import CheckFailed
 from fer_tf.experiment import RunFolder
+from fer_tf.training.epochs import Epochs
 from fer_tf.training import loop
 from fer_tf.training.schedules import adamw
 from fer_tf.training.tasks import Supervised
@@ -77,7 +78,7 @@ def train(folder, config=CONFIG, of=epoch_of, model=None):
     found = loop.train(
         model,
         Supervised(),
-        loop.Epochs(lambda epoch, first: of(epoch).skip(first), STEPS, keys_of),
+        Epochs(lambda epoch, first: of(epoch).skip(first), STEPS, keys_of),
         validate,
         config,
         RunFolder(folder),
@@ -263,7 +264,7 @@ def test_a_stopped_run_ends_in_the_same_weights(
         return Supervised()(logits, batch)
 
     clock = itertools.count(0.0, seconds_a_step).__next__
-    data = loop.Epochs(lambda e, first: epoch_of(e).skip(first), STEPS, keys_of)
+    data = Epochs(lambda e, first: epoch_of(e).skip(first), STEPS, keys_of)
     given = (validate, CONFIG, RunFolder(tmp_path), "test", clock)
     with pytest.raises(tf.errors.OpError):
         loop.train(model, task, data, *given)

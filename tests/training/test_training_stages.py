@@ -13,6 +13,7 @@ from fer_tf.labels import NUM_CLASSES
 from fer_tf.manifest import table
 from fer_tf.manifest.clean import clean
 from fer_tf.sources import drawn
+from fer_tf.training import epochs
 from fer_tf.training import stages
 
 COUNT, VIEWS, BATCH, EPOCHS = 50, 3, 8, 5
@@ -50,7 +51,7 @@ def recipe(*overrides):
 
 def labelled(faces, *overrides):
     config = recipe(*overrides)
-    return stages._labelled(config, faces, config.student.train)
+    return epochs.labelled(config, faces, config.student.train)
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ def taught(faces, tmp_path, *overrides):
     path = tmp_path / "soft_labels.npz"
     SoftLabels(faces.keys[::-1], log_probs[::-1], view_seed=0).save(path)
     config = recipe(f"distill.kd.train.batch_size={BATCH}", *overrides)
-    return stages._taught(config, faces, config.distill.kd.train, path)
+    return epochs.taught(config, faces, config.distill.kd.train, path)
 
 
 def test_distillation_sees_all_kept_views_and_no_others(faces, seen, tmp_path):

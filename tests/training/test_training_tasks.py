@@ -24,6 +24,7 @@ from fer_tf.losses import focal
 from fer_tf.losses import kd
 from fer_tf.losses import negative_learning
 from fer_tf.losses import smoothed
+from fer_tf.training import epochs
 from fer_tf.training import stages
 from fer_tf.training.tasks import Distilled
 from fer_tf.training.tasks import Supervised
@@ -186,7 +187,7 @@ def test_class_counts_are_those_that_an_epoch_shows():
 
     def counts(*overrides):
         config = recipes.load(None, ["data.sources=[a, b]", *overrides])
-        return stages._class_counts(config, faces, config.student.train)
+        return epochs.class_counts(config, faces, config.student.train)
 
     assert counts() == (0, 0, 0, 3, 8, 0, 0)
     assert counts("data.source_weights=[1, 0]") == (0, 0, 0, 11, 0, 0, 0)
@@ -240,7 +241,7 @@ def test_epochs_passed_grow_from_batch_to_batch_and_epoch_to_epoch(tmp_path):
     config = recipes.load(
         None, ["face.size=16", "distill.dkd.train.batch_size=16"]
     )
-    data = stages._taught(config, faces, config.distill.dkd.train, path)
+    data = epochs.taught(config, faces, config.distill.dkd.train, path)
 
     def passed(*where):
         return np.concatenate([batch["epochs_passed"] for batch in data.of(*where)])

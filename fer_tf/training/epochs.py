@@ -32,7 +32,9 @@ class Share:
     def rows_of(self, rows: np.ndarray, batch_size: int) -> np.ndarray:
         """Return this share of rows [steps * batch_size], in their order."""
         steps = len(rows) // batch_size
-        parts = rows[: steps * batch_size].reshape(steps, self.count, -1)
+        parts = rows[: steps * batch_size].reshape(
+            steps, self.count, batch_size // self.count
+        )
         return parts[:, self.index].ravel()
 
 

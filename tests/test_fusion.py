@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 from fer_tf import files
 from fer_tf import fusion
@@ -20,6 +21,7 @@ from fer_tf.fusion import SoftLabels
 from fer_tf.fusion.pool import fit_pool
 from fer_tf.fusion.pool import macro_f1_weights
 from fer_tf.fusion.pool import nll_weights
+from fer_tf.fusion.pool import per_class_weights
 from fer_tf.fusion.pool import simplex_grid
 from fer_tf.predictions import Predictions
 
@@ -96,6 +98,142 @@ def test_macro_f1_weights_are_the_best_of_the_grid(calibrated):
     # Of equals, the one with the lowest NLL: here every weight is right.
     sure = np.stack([metrics.log_softmax(k * np.eye(7)[labels]) for k in (1, 9)])
     np.testing.assert_array_equal(macro_f1_weights(sure, labels), [0, 1])
+
+
+@pytest.fixture
+def specialists(answer):
+    """Two teachers, each of which knows what the other does not."""
+    knows = np.array([1, 1, 1, 1, 0, 0, 0])
+    made = {}
+    for name, classes in {"first": knows, "last": 1 - knows}.items():
+        teacher = answer(name, skill=0, views=2)
+        made[name] = dataclasses.replace(
+            teacher,
+            splits={
+                split: answers.with_logits(answers.logits + 3 * bonus(answers, classes))
+                for split, answers in teacher.splits.items()
+            },
+        )
+    return made
+
+
+def bonus(answers, classes):
+    right = np.eye(7)[answers.labels] * classes
+    return right if answers.logits.ndim == 2 else right[:, None]
+
+
+def validation_of(teachers):
+    splits = {name: teacher.split("validation") for name, teacher in teachers.items()}
+    labels = next(iter(splits.values())).labels
+    return {name: split.logits for name, split in splits.items()}, labels
+
+
+def stacked(logits, labels):
+    return np.stack(
+        [metrics.log_softmax(z / fit_temperature(z, labels)) for z in logits.values()]
+    )
+
+
+def test_weights_for_each_class_are_as_good_as_another_searchs(specialists):
+    logits, labels = validation_of(specialists)
+    log_probs = stacked(logits, labels)
+    temperature = 0.8
+
+    def nll(weights):
+        pooled = (weights[:, None] * log_probs).sum(axis=0) / temperature
+        return metrics.nll(labels, metrics.softmax(pooled))
+
+    found = per_class_weights(log_probs, labels, np.array([0.5, 0.5]), temperature)
+    assert found.shape == (2, 7)
+    np.testing.assert_allclose(found.sum(axis=0), 1, rtol=1e-12)
+    assert found.min() >= 0
+
+    # Another way to walk on the simplex, and no gradient given.
+    def on_simplex(free):
+        return np.stack([1 / (1 + np.exp(-free)), 1 / (1 + np.exp(free))])
+
+    other = optimize.minimize(lambda free: nll(on_simplex(free)), np.zeros(7))
+    assert other.fun - 1e-3 < nll(found) <= other.fun + 1e-9
+    np.testing.assert_allclose(found, on_simplex(other.x), atol=0.02)
+    shared = min(nll(np.outer(w, np.ones(7))) for w in simplex_grid(2, 50))
+    assert nll(found) < shared - 0.01
+
+
+def test_weights_for_each_class_are_never_worse_where_they_were_fitted(teachers):
+    logits, labels = validation_of(teachers)
+    for seed in range(6):
+        rows = np.random.default_rng(seed).choice(len(labels), 60, replace=False)
+        few = {name: z[rows] for name, z in logits.items()}
+        shared, own = (
+            metrics.nll(
+                labels[rows],
+                np.exp(fit_pool(few, labels[rows], per_class=each).log_probs(few)),
+            )
+            for each in (False, True)
+        )
+        assert own < shared
+
+
+def test_one_teacher_has_every_class(answer):
+    logits, labels = validation_of({"alone": answer("alone")})
+    pool = fit_pool(logits, labels, per_class=True)
+    np.testing.assert_allclose(pool.weights["alone"], np.ones(7))
+
+
+def test_cross_fitting_shows_whether_each_class_deserves_its_weights(
+    specialists, answer
+):
+    own = dataclasses.replace(TWO_VIEWS, per_class=True)
+
+    def held_out(teachers, config):
+        return fusion.fuse(teachers, config, 0).report["cross_fit"]["fused"]["nll"]
+
+    assert held_out(specialists, own) < held_out(specialists, TWO_VIEWS) - 0.01
+    # Alike but for chance, in few rows: what is fitted to them is fitted to chance.
+    alike = {name: few(answer(name, skill=1, views=2)) for name in "abcdef"}
+    assert held_out(alike, own) > held_out(alike, TWO_VIEWS) + 0.01
+
+
+def few(teacher):
+    return with_split(
+        teacher, "validation", teacher.split("validation").take(np.arange(80))
+    )
+
+
+def test_weights_for_each_class_are_written(tmp_path, specialists):
+    own = dataclasses.replace(TWO_VIEWS, per_class=True)
+    fused = fusion.fuse(specialists, own, 0)
+    files.write_json(tmp_path / "r.json", fused.report)
+    weights = files.read_json(tmp_path / "r.json")["weights"]
+    assert [len(each) for each in weights.values()] == [7, 7]
+    pool = fusion.pool.Pool(
+        fused.report["temperatures"], weights, fused.report["temperature"]
+    )
+    train = {name: t.split("train").logits for name, t in specialists.items()}
+    np.testing.assert_allclose(
+        pool.log_probs(train), fused.soft_labels.log_probs, atol=1e-5
+    )
+
+
+def test_macro_f1_has_no_weights_for_each_class():
+    with pytest.raises(UserError, match="per_class is true .* macro_f1, expected nll"):
+        SoftLabelsConfig(search="macro_f1", per_class=True)
+
+
+def test_the_pool_by_hand_with_weights_for_each_class():
+    of_a = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 1]
+    weights = {"a": of_a, "b": [1 - each for each in of_a]}
+    pool = fusion.pool.Pool({"a": 2.0, "b": 1.0}, weights, 0.5)
+    a, b = np.random.default_rng(0).normal(size=(2, 3, 7))
+    p_a, p_b = metrics.softmax(a / 2), metrics.softmax(b)
+    product = np.empty((3, 7))
+    for c in range(7):
+        product[:, c] = p_a[:, c] ** weights["a"][c] * p_b[:, c] ** weights["b"][c]
+    product **= 2
+    np.testing.assert_allclose(
+        np.exp(pool.log_probs({"a": a, "b": b})),
+        product / product.sum(axis=1, keepdims=True),
+    )
 
 
 def test_the_pool_by_hand():

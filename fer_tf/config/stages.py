@@ -14,15 +14,18 @@ class ModelConfig:
     `weights` is what training starts from: `none` is from scratch, `imagenet` the
     published weights, a path a `.weights.h5` file of the same model. `enlarge` is how
     many times larger this model makes `face.size` inside: 2 gives its features twice
-    the resolution, at four times the cost.
+    the resolution, at four times the cost. `head: arcface` is for teachers: logits are
+    scaled cosines, trained with `train.margin`.
     """
 
     name: str
     dropout: float = 0.2
     weights: str = "none"
     enlarge: float = 1.0
+    head: str = "linear"
 
     def __post_init__(self) -> None:
+        one_of("model.head", self.head, ("linear", "arcface"))
         if not 1 <= self.enlarge <= 8:
             raise UserError(f"model.enlarge must be in 1..8, received {self.enlarge}.")
 
@@ -53,6 +56,10 @@ class TrainConfig:
 
     `mixup` and `cutmix` are the alpha of the Beta distribution that two pictures are
     mixed by, 0 for none; one of them at a time, and only to train on labels.
+
+    `margin` is an arcface head's alone: by how much (radians) the angle between a
+    picture and its class is widened in the loss. It grows from 0 over the first
+    `margin_epochs` (fractions do as well). 0 is none.
     """
 
     epochs: int = 2
@@ -69,6 +76,8 @@ class TrainConfig:
     negative_entropy: float = 0.5
     mixup: float = 0.0
     cutmix: float = 0.0
+    margin: float = 0.35
+    margin_epochs: float = 2.0
 
     def __post_init__(self) -> None:
         one_of("train.best_by", self.best_by, ("macro_f1", "nll"))
@@ -77,7 +86,7 @@ class TrainConfig:
         positive("train.epochs", self.epochs)
         positive("train.batch_size", self.batch_size)
         positive("train.learning_rate", self.learning_rate)
-        for name in ("negative", "mixup", "cutmix"):
+        for name in ("negative", "mixup", "cutmix", "margin_epochs"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise UserError(f"train.{name} must be 0 or more, received {value}.")
@@ -96,6 +105,8 @@ class TrainConfig:
                 "train.negative_entropy must be in 0..1, received "
                 f"{self.negative_entropy}."
             )
+        if not 0 <= self.margin <= 1:
+            raise UserError(f"train.margin must be in 0..1, received {self.margin}.")
         self._refuse_two_corrections()
 
     def _refuse_two_corrections(self) -> None:
@@ -114,17 +125,41 @@ class StageConfig:
     model: ModelConfig
     train: TrainConfig = TrainConfig()
 
+    def __post_init__(self) -> None:
+        if self.model.head == "arcface":
+            self._refuse_soft_targets()
+
+    def _refuse_soft_targets(self) -> None:
+        for name in ("mixup", "cutmix", "label_smoothing"):
+            value = getattr(self.train, name)
+            if value:
+                raise UserError(
+                    f"{self.model.name} has model.head=arcface and train.{name}="
+                    f"{value}, expected 0: an arcface head keeps a margin from the one "
+                    f"class that a picture has. `train.{name}` reaches every stage; "
+                    f"in the recipe, give this one `train: {{{name}: 0.0}}` or `head: "
+                    "linear`."
+                )
+
 
 @dataclass(frozen=True)
 class SoftLabelsConfig:
     """`views` of each training picture are answered by the teachers and stored;
-    `search` is what the teachers' weights are chosen by, on validation."""
+    `search` is what the teachers' weights are chosen by, on validation, `per_class`
+    whether each class has its own."""
 
     views: int = 8
     search: str = "nll"
+    per_class: bool = False
 
     def __post_init__(self) -> None:
         one_of("soft_labels.search", self.search, ("nll", "macro_f1"))
+        if self.per_class and self.search != "nll":
+            raise UserError(
+                f"soft_labels.per_class is true and soft_labels.search {self.search}, "
+                "expected nll: a grid has too many weights for each class. Set "
+                "soft_labels.search=nll or soft_labels.per_class=false."
+            )
         positive("soft_labels.views", self.views)
 
 

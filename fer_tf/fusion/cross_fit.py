@@ -8,6 +8,7 @@ import numpy as np
 
 from fer_tf import metrics
 from fer_tf.calibration import halves
+from fer_tf.config import SoftLabelsConfig
 from fer_tf.fusion.pool import fit_pool
 from fer_tf.predictions import SplitPredictions
 
@@ -15,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def cross_fit(
-    teachers: Mapping[str, SplitPredictions], search: str, seed: int
+    teachers: Mapping[str, SplitPredictions], config: SoftLabelsConfig, seed: int
 ) -> dict[str, Any]:
     """Compare the pool with each teacher on validation, without flattering it.
 
@@ -25,10 +26,10 @@ def cross_fit(
 
     Args:
         teachers: validation's answers by teacher, in one order of rows.
-        search: what the weights are searched by; see `fit_pool`.
+        config: how the weights are searched.
     """
     labels, groups = first_of(teachers).labels, first_of(teachers).groups
-    fused, alone = _held_out(teachers, search, halves(groups, seed))
+    fused, alone = _held_out(teachers, config, halves(groups, seed))
     table = {}
     for name, probs in alone.items():
         minus = metrics.with_intervals(
@@ -36,7 +37,7 @@ def cross_fit(
         )
         table[name] = {**metrics.headline(labels, probs), "fused_minus": minus}
     if len(teachers) > 1:
-        _warn_unless_better(table, search)
+        _warn_unless_better(table, config.search)
     return {
         "n": len(labels),
         "fused": metrics.headline(labels, fused),
@@ -57,14 +58,21 @@ def logits_of(
 
 
 def _held_out(
-    teachers: Mapping[str, SplitPredictions], search: str, mask: np.ndarray
+    teachers: Mapping[str, SplitPredictions],
+    config: SoftLabelsConfig,
+    mask: np.ndarray,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return probabilities [n, 7] of the pool, and of each teacher alone."""
     first = first_of(teachers)
     fused = np.empty(first.logits.shape)
     alone = {name: np.empty(first.logits.shape) for name in teachers}
     for scored in (mask, ~mask):
-        pool = fit_pool(logits_of(teachers, ~scored), first.labels[~scored], search)
+        pool = fit_pool(
+            logits_of(teachers, ~scored),
+            first.labels[~scored],
+            config.search,
+            config.per_class,
+        )
         logits = logits_of(teachers, scored)
         fused[scored] = np.exp(pool.log_probs(logits))
         for name, temperature in pool.temperatures.items():

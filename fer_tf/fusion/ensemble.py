@@ -64,7 +64,12 @@ def fuse(
     splits = _aligned_splits(teachers)
     _check_views(splits["train"], config.views)
     validation = splits["validation"]
-    pool = fit_pool(logits_of(validation), first_of(validation).labels, config.search)
+    pool = fit_pool(
+        logits_of(validation),
+        first_of(validation).labels,
+        config.search,
+        config.per_class,
+    )
     answers = {
         name: first_of(split).with_logits(pool.logits(logits_of(split)))
         for name, split in splits.items()
@@ -77,7 +82,7 @@ def fuse(
         "fitted_on": "validation",
         **dataclasses.asdict(pool),
         **_confidence(answers, pool.temperature),
-        "cross_fit": cross_fit(validation, config.search, seed),
+        "cross_fit": cross_fit(validation, config, seed),
     }
     return Fused(
         predictions=Predictions("fused", view_seed, answers),

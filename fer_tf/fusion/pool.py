@@ -10,6 +10,7 @@ from scipy import optimize
 
 from fer_tf import metrics
 from fer_tf.calibration import fit_temperature
+from fer_tf.labels import NUM_CLASSES
 
 GRID_STEPS = 20
 
@@ -20,18 +21,20 @@ class Pool:
 
     Attributes:
         temperatures: of each teacher, by name.
-        weights: of each teacher, by name; non-negative, their sum is 1.
+        weights: of each teacher, by name: one, or a list of one for each class. They
+            are not negative, and the teachers' sum (of each class) is 1.
         temperature: of the pool itself.
     """
 
     temperatures: Mapping[str, float]
-    weights: Mapping[str, float]
+    weights: Mapping[str, float | list[float]]
     temperature: float
 
     def logits(self, teachers: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return sum_t w_t log softmax(z_t / T_t), [..., 7], not yet calibrated."""
         return sum(
-            weight * metrics.log_softmax(teachers[name] / self.temperatures[name])
+            np.asarray(weight)
+            * metrics.log_softmax(teachers[name] / self.temperatures[name])
             for name, weight in self.weights.items()
         )
 
@@ -41,9 +44,17 @@ class Pool:
 
 
 def fit_pool(
-    teachers: Mapping[str, np.ndarray], labels: np.ndarray, search: str = "nll"
+    teachers: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    search: str = "nll",
+    per_class: bool = False,
 ) -> Pool:
-    """Fit a `Pool` to logits [n, 7] by teacher; `search` is nll or macro_f1."""
+    """Fit a `Pool` to logits [n, 7] by teacher.
+
+    Args:
+        search: what shared weights are found by, nll or macro_f1.
+        per_class: go on from those to weights for each class, by NLL.
+    """
     temperatures = {
         name: fit_temperature(logits, labels) for name, logits in teachers.items()
     }
@@ -51,11 +62,20 @@ def fit_pool(
         [metrics.log_softmax(teachers[name] / temperatures[name]) for name in teachers]
     )
     weights = WEIGHTS[search](log_probs, labels)
+    temperature = fit_temperature(_pooled(weights, log_probs), labels)
+    if per_class:
+        weights = per_class_weights(log_probs, labels, weights, temperature)
+        temperature = fit_temperature(_pooled(weights, log_probs), labels)
     return Pool(
         temperatures=temperatures,
         weights=dict(zip(teachers, weights.tolist(), strict=True)),
-        temperature=fit_temperature(np.tensordot(weights, log_probs, axes=1), labels),
+        temperature=temperature,
     )
+
+
+def _pooled(weights: np.ndarray, log_probs: np.ndarray) -> np.ndarray:
+    """Return [n, 7] from weights [teachers] or [teachers, 7]."""
+    return (weights.reshape(len(weights), 1, -1) * log_probs).sum(axis=0)
 
 
 def nll_weights(log_probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -105,6 +125,51 @@ def macro_f1_weights(log_probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 WEIGHTS = {"nll": nll_weights, "macro_f1": macro_f1_weights}
+
+
+def per_class_weights(
+    log_probs: np.ndarray, labels: np.ndarray, start: np.ndarray, temperature: float
+) -> np.ndarray:
+    """Return weights [teachers, 7] of least NLL, each class's on the simplex.
+
+    The pool is z_c = sum_t w_tc l_tc, where l is `log_probs`. Its NLL at temperature T
+    is convex in w as well, with the gradient mean((p_c - [c = label]) l_tc) / T. The
+    search starts from shared weights at their own T and returns nothing worse: a T
+    fitted to what it returns can only better it further.
+
+    Args:
+        log_probs: [teachers, n, 7], calibrated.
+        labels: [n], integers.
+        start: [teachers], the shared weights.
+        temperature: T, of the pool with these.
+    """
+    rows = np.arange(len(labels))
+    is_label = np.eye(NUM_CLASSES)[labels]
+    shape = (len(log_probs), NUM_CLASSES)
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        pooled = _pooled(flat.reshape(shape), log_probs) / temperature
+        pooled = metrics.log_softmax(pooled)
+        slope = ((np.exp(pooled) - is_label) * log_probs).mean(axis=1) / temperature
+        return -pooled[rows, labels].mean(), slope.ravel()
+
+    shared = np.repeat(start, NUM_CLASSES)
+    found = optimize.minimize(
+        loss,
+        shared,
+        jac=True,
+        method="SLSQP",
+        bounds=[(0, 1)] * len(shared),
+        constraints={
+            "type": "eq",
+            "fun": lambda flat: flat.reshape(shape).sum(axis=0) - 1,
+        },
+        options={"ftol": 1e-10, "maxiter": 500},
+    )
+    weights = np.clip(found.x, 0, 1).reshape(shape)
+    weights /= weights.sum(axis=0)
+    better = loss(weights.ravel())[0] <= loss(shared)[0]
+    return weights if better else shared.reshape(shape)
 
 
 def simplex_grid(count: int, steps: int) -> Iterator[np.ndarray]:

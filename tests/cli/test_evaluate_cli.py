@@ -55,6 +55,14 @@ def test_fuse_calibrate_evaluate(call, experiment):
     assert "Fused teachers" in experiment.report.with_suffix(".html").read_text()
 
 
+def test_the_report_shows_weights_for_each_class(call, experiment):
+    for command in ("fuse", "calibrate", "evaluate"):
+        result = call(command, *TINY, "soft_labels.per_class=true")
+        assert result.exit_code == 0, result.output
+    page = experiment.report.with_suffix(".html").read_text()
+    assert "<th>resnet18<td>" + 7 * "1.00 " + "<td>" in page
+
+
 def test_a_missing_input_is_the_users_to_mend(call):
     for command in ("fuse", "calibrate", "evaluate"):
         result = call(command, *TINY)

@@ -9,6 +9,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +101,14 @@ class Predictions:
         model: its name, as the report calls it.
         view_seed: the seed of the training views that were answered.
         splits: by name, some of `sources.record.SPLITS`.
+        made_from: the SHA-256 of the files behind it, `manifest` and `weights`, where
+            they are known.
     """
 
     model: str
     view_seed: int
     splits: Mapping[str, SplitPredictions]
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.splits) - set(SPLITS))
@@ -131,7 +135,13 @@ class Predictions:
             for split, answers in self.splits.items()
             for item in _COLUMNS
         }
-        write_arrays(path, arrays, model=self.model, view_seed=self.view_seed)
+        write_arrays(
+            path,
+            arrays,
+            model=self.model,
+            view_seed=self.view_seed,
+            made_from=self.made_from,
+        )
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":
@@ -149,7 +159,12 @@ class Predictions:
                 for split in SPLITS
                 if f"{split}/keys" in arrays
             }
-            return cls(metadata["model"], metadata["view_seed"], splits)
+            return cls(
+                metadata["model"],
+                metadata["view_seed"],
+                splits,
+                metadata.get("made_from", {}),
+            )
         except (KeyError, ValueError) as error:
             raise UserError(f"{path} holds no predictions: {error}") from None
 

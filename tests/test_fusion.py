@@ -26,6 +26,7 @@ from fer_tf.fusion.pool import simplex_grid
 from fer_tf.predictions import Predictions
 
 TWO_VIEWS = SoftLabelsConfig(views=2)
+WHAT = ("weights", "predictions")
 
 
 @pytest.fixture
@@ -389,6 +390,77 @@ def test_soft_labels_of_another_class_order_are_refused(tmp_path, monkeypatch):
         labels.save(tmp_path / "s.npz")
     with pytest.raises(UserError, match="has the classes"):
         SoftLabels.load(tmp_path / "s.npz", view_seed=0)
+
+
+def with_digests(teacher, manifest="m", weights="w"):
+    made_from = {"manifest": manifest, "weights": weights}
+    return dataclasses.replace(teacher, made_from=made_from)
+
+
+def fused_files(tmp_path, teachers, recipe):
+    """Return an experiment with teachers, whose files are words, and soft labels."""
+    experiment = Experiment(tmp_path)
+    experiment.manifest.write_text("rows")
+    for name in ("weak", "strong"):
+        run = experiment.teacher(name)
+        run.path.mkdir(parents=True)
+        run.weights.write_text(name)
+        digests = map(files.sha256_of, (experiment.manifest, run.weights))
+        with_digests(teachers[name], *digests).save(run.predictions)
+    fusion.run(recipe, experiment)
+    return experiment
+
+
+def test_soft_labels_know_the_files_behind_them(tmp_path, teachers, recipe):
+    experiment = fused_files(tmp_path, teachers, recipe)
+    strong = experiment.teacher("strong")
+    made_from = SoftLabels.load(experiment.soft_labels, view_seed=0).made_from
+    assert set(made_from) == {
+        "manifest",
+        *(f"{who}/{what}" for who in ("weak", "strong") for what in WHAT),
+    }
+    assert made_from["manifest"] == files.sha256_of(experiment.manifest)
+    assert made_from["strong/weights"] == files.sha256_of(strong.weights)
+    assert made_from["strong/predictions"] == files.sha256_of(strong.predictions)
+    assert fusion.checked(recipe, experiment).made_from == made_from
+
+
+@pytest.mark.parametrize(
+    "changed", ["manifest", "weak/weights", "strong/weights", "strong/predictions"]
+)
+def test_soft_labels_of_another_file_are_refused(tmp_path, teachers, recipe, changed):
+    experiment = fused_files(tmp_path, teachers, recipe)
+    before = fusion.checked(recipe, experiment).made_from[changed]
+    name, _, what = changed.partition("/")
+    path = getattr(experiment.teacher(name), what) if what else experiment.manifest
+    path.write_text("other")
+    now = files.sha256_of(path)
+    with pytest.raises(
+        UserError,
+        match=f"another {changed}: expected SHA-256 {now[:12]}, received "
+        f"{before[:12]}.*fer-tf fuse",
+    ):
+        fusion.checked(recipe, experiment)
+
+
+def test_teachers_may_be_gone_but_not_the_digest_of_the_manifest(
+    tmp_path, teachers, recipe
+):
+    experiment = fused_files(tmp_path, teachers, recipe)
+    experiment.teacher("weak").weights.unlink()
+    soft_labels = fusion.checked(recipe, experiment)
+    dataclasses.replace(soft_labels, made_from={}).save(experiment.soft_labels)
+    with pytest.raises(UserError, match="another manifest: .* received none"):
+        fusion.checked(recipe, experiment)
+
+
+def test_teachers_of_different_manifests_are_not_fused(tmp_path, teachers, recipe):
+    experiment = Experiment(tmp_path)
+    for name in ("weak", "strong"):
+        teacher = with_digests(teachers[name], manifest=name)
+        teacher.save(experiment.teacher(name).predictions)
+    with pytest.raises(UserError, match="one manifest, received .*'weak': 'weak'"):
+        fusion.run(recipe, experiment)
 
 
 @pytest.fixture

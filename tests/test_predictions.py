@@ -38,6 +38,13 @@ def test_predictions_survive_their_file(tmp_path, answer):
         assert_same(answers, loaded.split(split))
 
 
+def test_predictions_keep_what_they_were_made_from(tmp_path, answer):
+    made_from = {"manifest": "1" * 64, "weights": "2" * 64}
+    stored = dataclasses.replace(answer("m"), made_from=made_from)
+    stored.save(tmp_path / "p.npz")
+    assert Predictions.load(tmp_path / "p.npz").made_from == made_from
+
+
 def test_a_key_may_hold_any_character(tmp_path):
     Predictions("m", 1, {"test": two_rows()}).save(tmp_path / "p.npz")
     assert_same(two_rows(), Predictions.load(tmp_path / "p.npz").split("test"))

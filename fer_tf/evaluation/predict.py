@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from rich.progress import track
 
+from fer_tf import files
 from fer_tf.config import Config
 from fer_tf.config import StageConfig
 from fer_tf.data import pipeline
@@ -57,7 +58,15 @@ def predict_run(
         train = faces["train"]
         splits["train"] = _answers(train, view_logits(model, config, train, views))
     name = run.path.relative_to(experiment.root).as_posix()
-    Predictions(model=name, view_seed=config.seed, splits=splits).save(run.predictions)
+    Predictions(
+        model=name,
+        view_seed=config.seed,
+        splits=splits,
+        made_from={
+            "manifest": files.sha256_of(experiment.manifest),
+            "weights": files.sha256_of(run.weights),
+        },
+    ).save(run.predictions)
     step.finish([run.predictions])
 
 

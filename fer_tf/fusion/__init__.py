@@ -1,8 +1,9 @@
 """Teachers' saved logits to fused, calibrated soft labels, all fitted on validation."""
 
 from fer_tf.fusion.ensemble import Fused
+from fer_tf.fusion.ensemble import checked
 from fer_tf.fusion.ensemble import fuse
 from fer_tf.fusion.ensemble import run
 from fer_tf.fusion.soft_labels import SoftLabels
 
-__all__ = ["Fused", "SoftLabels", "fuse", "run"]
+__all__ = ["Fused", "SoftLabels", "checked", "fuse", "run"]

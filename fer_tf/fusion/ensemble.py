@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,12 +113,59 @@ def run(config: Config, experiment: Experiment) -> None:
     if step.is_done():
         return
     teachers = {name: Predictions.load(path) for name, path in paths.items()}
+    made_from = _made_from(teachers, paths)
     fused = fuse(teachers, config.soft_labels, config.seed)
+    soft_labels = dataclasses.replace(fused.soft_labels, made_from=made_from)
     report = experiment.soft_labels.with_suffix(".json")
     fused.predictions.save(experiment.fused.predictions)
-    fused.soft_labels.save(experiment.soft_labels)
+    soft_labels.save(experiment.soft_labels)
     files.write_json(report, {**fused.report, "inputs": step.inputs})
     step.finish([experiment.fused.predictions, experiment.soft_labels, report])
+
+
+def checked(config: Config, experiment: Experiment) -> SoftLabels:
+    """Return an experiment's soft labels, held against its files.
+
+    Raises:
+        UserError: there are none, or they were made from another manifest, or from
+            other teachers than those that are there. A teacher need not be there.
+    """
+    soft_labels = SoftLabels.load(
+        experiment.need(experiment.soft_labels, "fer-tf fuse"), view_seed=config.seed
+    )
+    paths = {"manifest": experiment.manifest}
+    for teacher in config.teachers:
+        run = experiment.teacher(teacher.model.name)
+        paths[f"{teacher.model.name}/weights"] = run.weights
+        paths[f"{teacher.model.name}/predictions"] = run.predictions
+    soft_labels.check(
+        {name: files.sha256_of(path) for name, path in paths.items() if path.exists()}
+    )
+    return soft_labels
+
+
+def _made_from(
+    teachers: Mapping[str, Predictions], paths: Mapping[str, Path]
+) -> dict[str, str]:
+    """Return the SHA-256 of the files behind the teachers' answers, by name."""
+    manifests = {
+        name: each.made_from.get("manifest") for name, each in teachers.items()
+    }
+    if len(set(manifests.values())) != 1:
+        raise UserError(
+            "teachers must have answered the pictures of one manifest, received "
+            f"SHA-256 {manifests}. Train those of an old one again."
+        )
+    digests = {
+        f"{name}/{key}": digest
+        for name, each in teachers.items()
+        for key, digest in each.made_from.items()
+        if key != "manifest"
+    }
+    for name, path in paths.items():
+        digests[f"{name}/predictions"] = files.sha256_of(path)
+    manifest = first_of(manifests)
+    return {"manifest": manifest, **digests} if manifest else digests
 
 
 def _common_view_seed(teachers: Mapping[str, Predictions]) -> int:

@@ -1,7 +1,9 @@
 """What the teachers together say of every training picture and view."""
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +21,14 @@ class SoftLabels:
         keys: [n] text.
         log_probs: [n, views, 7] float32, normalised: logits at temperature 1.
         view_seed: the seed of the views that were answered.
+        made_from: the SHA-256 of the files behind them: `manifest`, and of each
+            teacher `<name>/weights` and `<name>/predictions`.
     """
 
     keys: np.ndarray
     log_probs: np.ndarray
     view_seed: int
+    made_from: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = self.log_probs.shape
@@ -55,10 +60,22 @@ class SoftLabels:
             )
         return np.array([row_of[key] for key in keys], dtype=np.int64)
 
+    def check(self, digests: Mapping[str, str]) -> None:
+        """Raise UserError unless they were made from these files, given by name."""
+        for name, digest in digests.items():
+            made_from = self.made_from.get(name, "none")
+            if made_from != digest:
+                raise UserError(
+                    f"the soft labels were made from another {name}: expected SHA-256 "
+                    f"{digest[:12]}, received {made_from[:12]}. Make them again of "
+                    "what is there now: fer-tf train --stage teachers, fer-tf fuse."
+                )
+
     def save(self, path: Path) -> None:
         """Write them to an `.npz`, atomically."""
         arrays = {"keys": self.keys, "log_probs": self.log_probs}
-        predictions.write_arrays(path, arrays, view_seed=self.view_seed)
+        metadata = {"view_seed": self.view_seed, "made_from": self.made_from}
+        predictions.write_arrays(path, arrays, **metadata)
 
     @classmethod
     def load(cls, path: Path, view_seed: int) -> "SoftLabels":
@@ -75,6 +92,11 @@ class SoftLabels:
                 f"expected {view_seed}: the student would be taught on other pixels."
             )
         try:
-            return cls(arrays["keys"], arrays["log_probs"], view_seed)
+            return cls(
+                arrays["keys"],
+                arrays["log_probs"],
+                view_seed,
+                metadata.get("made_from", {}),
+            )
         except (KeyError, ValueError) as error:
             raise UserError(f"{path} holds no soft labels: {error}") from None

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from fer_tf import config as recipes
+from fer_tf import fusion
 from fer_tf import metrics
 from fer_tf import models
 from fer_tf.config import Config
@@ -85,13 +86,13 @@ def distill(config: Config, experiment: Experiment, loss: str) -> keras.Model | 
         As `train_teacher` does.
 
     Raises:
-        UserError: the soft labels, or the stage it starts from, are not there, or a
-            training picture has no soft label.
+        UserError: the soft labels, or the stage it starts from, are not there; or they
+            were made from another manifest or other teachers, or lack a picture.
     """
     settings = getattr(config.distill, loss)
     run = experiment.student(loss)
     manifest = _manifest(config, experiment)
-    soft_labels = experiment.need(experiment.soft_labels, "fer-tf fuse")
+    _check_soft_labels(config, experiment)
     start = _start(experiment, settings.start)
     step = Step(
         run.path / "train.json",
@@ -100,7 +101,7 @@ def distill(config: Config, experiment: Experiment, loss: str) -> keras.Model | 
             model=recipes.to_dict(config.student.model),
             distill=recipes.to_dict(settings),
         ),
-        [manifest, soft_labels, *start, *_weights_files(config.student)],
+        [manifest, experiment.soft_labels, *start, *_weights_files(config.student)],
     )
     if step.is_done():
         return None
@@ -108,6 +109,7 @@ def distill(config: Config, experiment: Experiment, loss: str) -> keras.Model | 
     model = build(config, config.student, weights=config.student.model.weights)
     for weights in start:
         model.load_weights(weights)
+    soft_labels = experiment.soft_labels
     data = epochs.taught(config, faces["train"], settings.train, soft_labels)
     validate = _validation(config, faces["validation"])
     counts = epochs.class_counts(config, faces["train"], settings.train)
@@ -155,6 +157,12 @@ def _manifest(config: Config, experiment: Experiment) -> Path:
         trained = rows[table.kept(rows) & (rows["split"] == "train")]
         sampling.check_sources(trained["source"].to_numpy(str), weights)
     return path
+
+
+def _check_soft_labels(config: Config, experiment: Experiment) -> None:
+    rows = table.read(experiment.manifest)
+    trained = table.kept(rows) & (rows["split"] == "train")
+    fusion.checked(config, experiment).lookup(rows["key"][trained])
 
 
 def _start(experiment: Experiment, stage: str) -> list[Path]:

@@ -67,6 +67,11 @@ class RunFolder:
         return self.path / "calibration.json"
 
     @property
+    def judgement(self) -> Path:
+        """Whether a distilled student's teachers are shown to beat what they teach."""
+        return self.path / "judgement.json"
+
+    @property
     def metrics(self) -> Path:
         """Figures by split, raw and calibrated."""
         return self.path / "metrics.json"

@@ -11,6 +11,7 @@ from fer_tf import fusion
 from fer_tf import metrics
 from fer_tf import predictions
 from fer_tf.calibration import fit_temperature
+from fer_tf.calibration import halves
 from fer_tf.config import Config
 from fer_tf.config import ModelConfig
 from fer_tf.config import SoftLabelsConfig
@@ -18,6 +19,7 @@ from fer_tf.config import StageConfig
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.fusion import SoftLabels
+from fer_tf.fusion.cross_fit import cross_fit
 from fer_tf.fusion.pool import fit_pool
 from fer_tf.fusion.pool import macro_f1_weights
 from fer_tf.fusion.pool import nll_weights
@@ -353,6 +355,70 @@ def test_surer_training_views_are_warned_of(answer, caplog):
     ]
     assert report["warnings"][0] in caplog.text
     assert fusion.fuse({"m": teacher}, TWO_VIEWS, 0).report["warnings"] == []
+
+
+@pytest.fixture
+def judged(tmp_path, teachers, recipe, answer):
+    """A function that judges the teachers beside a CE student of some skill."""
+    experiment = fused_files(tmp_path, teachers, recipe)
+
+    def judge(skill):
+        student = answer("student-ce", skill=skill, scale=7)
+        student.save(experiment.student("ce").predictions)
+        return fusion.judge(recipe, experiment)
+
+    return judge
+
+
+def test_teachers_are_shown_to_beat_a_weak_student(judged, caplog):
+    with caplog.at_level(logging.WARNING):
+        found = judged(skill=1.0)
+    assert found["warnings"] == []
+    assert not caplog.records
+    row = found["students"]["student-ce"]
+    value, low, high = row["fused_minus"]["nll"]
+    assert low < value < high < 0
+    assert value == pytest.approx(found["fused"]["nll"] - row["nll"])
+    assert row["nll"] < 2, "its own T is fitted, or a scale of 7 would be punished"
+
+
+@pytest.mark.parametrize("skill", [2.5, 4.0])
+def test_a_student_as_good_as_its_teachers_is_warned_of(judged, skill, caplog):
+    """Fault 5 of the original."""
+    with caplog.at_level(logging.WARNING):
+        (warning,) = judged(skill)["warnings"]
+    assert "not shown to beat student-ce on validation: nll" in warning
+    assert f"{warning} Distillation may teach the student nothing." in caplog.text
+
+
+def test_a_pool_no_better_than_a_teacher_is_warned_of_without_a_student(
+    tmp_path, answer, recipe, caplog
+):
+    alike = {"weak": answer("weak", skill=0.0, views=2), "strong": answer("b", views=2)}
+    experiment = fused_files(tmp_path, alike, recipe)
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        found = fusion.judge(recipe, experiment)
+    assert found["students"] == {}
+    assert "not shown to beat strong" in caplog.text
+    assert "not shown to beat weak" not in caplog.text
+
+
+def test_the_students_half_is_scored_by_what_the_other_half_fitted(teachers, answer):
+    """A student whose halves need opposite scales shows which half its T is from."""
+    splits = {name: teacher.split("validation") for name, teacher in teachers.items()}
+    one = answer("student-ce").split("validation")
+    mask = halves(one.groups, 0)
+    scale = np.where(mask, 9.0, 1.0)[:, None]
+    student = {"student-ce": one.with_logits(one.logits * scale)}
+    row = cross_fit(splits, student, TWO_VIEWS, 0)[1]["student-ce"]
+    expected = np.empty(one.logits.shape)
+    for half in (mask, ~mask):
+        z = student["student-ce"].logits
+        temperature = fit_temperature(z[~half], one.labels[~half])
+        expected[half] = metrics.softmax(z[half] / temperature)
+    assert row["nll"] == pytest.approx(metrics.nll(one.labels, expected))
+    assert row["nll"] > 1.5 * metrics.nll(one.labels, metrics.softmax(one.logits))
 
 
 def test_teachers_that_saw_other_views_are_refused(answer, teachers):

@@ -4,6 +4,7 @@ from fer_tf.fusion.ensemble import Fused
 from fer_tf.fusion.ensemble import checked
 from fer_tf.fusion.ensemble import fuse
 from fer_tf.fusion.ensemble import run
+from fer_tf.fusion.judgement import judge
 from fer_tf.fusion.soft_labels import SoftLabels
 
-__all__ = ["Fused", "SoftLabels", "checked", "fuse", "run"]
+__all__ = ["Fused", "SoftLabels", "checked", "fuse", "judge", "run"]

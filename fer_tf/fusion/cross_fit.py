@@ -1,48 +1,62 @@
-"""Whether the teachers together beat each of them, on rows nothing was fitted on."""
+"""Whether the teachers together beat others, on rows nothing was fitted on."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from fer_tf import metrics
+from fer_tf.calibration import fit_temperature
 from fer_tf.calibration import halves
 from fer_tf.config import SoftLabelsConfig
 from fer_tf.fusion.pool import fit_pool
 from fer_tf.predictions import SplitPredictions
 
-log = logging.getLogger(__name__)
-
 
 def cross_fit(
-    teachers: Mapping[str, SplitPredictions], config: SoftLabelsConfig, seed: int
-) -> dict[str, Any]:
-    """Compare the pool with each teacher on validation, without flattering it.
+    teachers: Mapping[str, SplitPredictions],
+    others: Mapping[str, SplitPredictions],
+    config: SoftLabelsConfig,
+    seed: int,
+) -> tuple[dict[str, float], dict[str, dict[str, Any]]]:
+    """Compare the pool with other models on validation, without flattering it.
 
     Everything is fitted on one half of the groups and scored on the other, and the
-    reverse. `fused_minus` is the paired difference `[value, low, high]`. A warning is
-    logged where the pool is not shown to beat a teacher.
+    reverse: the pool's temperatures and weights, and the others' temperatures.
 
     Args:
-        teachers: validation's answers by teacher, in one order of rows.
+        teachers: validation's answers by teacher.
+        others: those of the models to compare with, in the same order of rows; its
+            own teachers, or students.
         config: how the weights are searched.
+
+    Returns:
+        The pool's figures, and a row of figures for each of the others, in which
+        `fused_minus` are paired differences `[value, low, high]`.
     """
     labels, groups = first_of(teachers).labels, first_of(teachers).groups
-    fused, alone = _held_out(teachers, config, halves(groups, seed))
+    fused, alone = _held_out(teachers, others, config, halves(groups, seed))
     table = {}
     for name, probs in alone.items():
         minus = metrics.with_intervals(
             metrics.differences, labels, fused, probs, groups=groups, seed=seed
         )
         table[name] = {**metrics.headline(labels, probs), "fused_minus": minus}
-    if len(teachers) > 1:
-        _warn_unless_better(table, config.search)
-    return {
-        "n": len(labels),
-        "fused": metrics.headline(labels, fused),
-        "teachers": table,
-    }
+    return metrics.headline(labels, fused), table
+
+
+def shortfalls(table: Mapping[str, Any], search: str) -> list[str]:
+    """Say of each row of a table of `cross_fit` that the pool is not shown to beat."""
+    told = []
+    for name, row in table.items():
+        value, low, high = row["fused_minus"][search]
+        better = high < 0 if search == "nll" else low > 0
+        if not better:
+            told.append(
+                f"the teachers together are not shown to beat {name} on validation: "
+                f"{search} {value:+.4f}, 95% interval {low:+.4f} to {high:+.4f}."
+            )
+    return told
 
 
 def first_of(mapping: Mapping[str, Any]) -> Any:
@@ -59,38 +73,24 @@ def logits_of(
 
 def _held_out(
     teachers: Mapping[str, SplitPredictions],
+    others: Mapping[str, SplitPredictions],
     config: SoftLabelsConfig,
     mask: np.ndarray,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return probabilities [n, 7] of the pool, and of each teacher alone."""
+    """Return probabilities [n, 7] of the pool, and of each of the others alone."""
     first = first_of(teachers)
+    labels = first.labels
     fused = np.empty(first.logits.shape)
-    alone = {name: np.empty(first.logits.shape) for name in teachers}
+    alone = {name: np.empty(first.logits.shape) for name in others}
     for scored in (mask, ~mask):
         pool = fit_pool(
             logits_of(teachers, ~scored),
-            first.labels[~scored],
+            labels[~scored],
             config.search,
             config.per_class,
         )
-        logits = logits_of(teachers, scored)
-        fused[scored] = np.exp(pool.log_probs(logits))
-        for name, temperature in pool.temperatures.items():
-            alone[name][scored] = metrics.softmax(logits[name] / temperature)
+        fused[scored] = np.exp(pool.log_probs(logits_of(teachers, scored)))
+        for name, answers in others.items():
+            temperature = fit_temperature(answers.logits[~scored], labels[~scored])
+            alone[name][scored] = metrics.softmax(answers.logits[scored] / temperature)
     return fused, alone
-
-
-def _warn_unless_better(table: Mapping[str, Any], search: str) -> None:
-    for name, row in table.items():
-        value, low, high = row["fused_minus"][search]
-        better = high < 0 if search == "nll" else low > 0
-        if not better:
-            log.warning(
-                "the teachers together are not shown to beat %s on validation: %s "
-                "%+.4f, 95%% interval %+.4f to %+.4f.",
-                name,
-                search,
-                value,
-                low,
-                high,
-            )

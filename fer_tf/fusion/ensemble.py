@@ -20,6 +20,7 @@ from fer_tf.experiment import Step
 from fer_tf.fusion.cross_fit import cross_fit
 from fer_tf.fusion.cross_fit import first_of
 from fer_tf.fusion.cross_fit import logits_of
+from fer_tf.fusion.cross_fit import shortfalls
 from fer_tf.fusion.pool import fit_pool
 from fer_tf.fusion.soft_labels import SoftLabels
 from fer_tf.labels import CLASSES
@@ -83,7 +84,7 @@ def fuse(
         "fitted_on": "validation",
         **dataclasses.asdict(pool),
         **_confidence(answers, pool.temperature),
-        "cross_fit": cross_fit(validation, config, seed),
+        "cross_fit": _cross_fit(validation, config, seed),
     }
     return Fused(
         predictions=Predictions("fused", view_seed, answers),
@@ -121,6 +122,19 @@ def run(config: Config, experiment: Experiment) -> None:
     soft_labels.save(experiment.soft_labels)
     files.write_json(report, {**fused.report, "inputs": step.inputs})
     step.finish([experiment.fused.predictions, experiment.soft_labels, report])
+
+
+def _cross_fit(
+    validation: Mapping[str, SplitPredictions], config: SoftLabelsConfig, seed: int
+) -> dict[str, Any]:
+    """Return the pool beside each of its teachers, and log where it is no better."""
+    fused, table = cross_fit(validation, validation, config, seed)
+    # One teacher is its own pool.
+    warnings = shortfalls(table, config.search) if len(validation) > 1 else []
+    for warning in warnings:
+        log.warning(warning)
+    n = len(first_of(validation))
+    return {"n": n, "fused": fused, "teachers": table, "warnings": warnings}
 
 
 def checked(config: Config, experiment: Experiment) -> SoftLabels:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from fer_tf import config as recipes
+from fer_tf import files
 from fer_tf import fusion
 from fer_tf import metrics
 from fer_tf import models
@@ -106,6 +107,7 @@ def distill(config: Config, experiment: Experiment, loss: str) -> keras.Model | 
     if step.is_done():
         return None
     faces = pipeline.load(config, manifest)
+    files.write_json(run.judgement, fusion.judge(config, experiment))
     model = build(config, config.student, weights=config.student.model.weights)
     for weights in start:
         model.load_weights(weights)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fer_tf import config as recipes
+from fer_tf import files
 from fer_tf import fusion
 from fer_tf import models
 from fer_tf.cli import train as commands
@@ -23,6 +24,7 @@ from fer_tf.manifest.clean import clean
 from fer_tf.picture import decode
 from fer_tf.predictions import Predictions
 from fer_tf.sources import drawn
+from fer_tf.training import stages
 
 VIEWS = 3
 
@@ -115,6 +117,29 @@ def test_predictions_know_manifest_and_weights(experiment):
     assert student.made_from["manifest"] == made_from["manifest"]
     commands.distill_student(config, experiment, "kd")
     assert experiment.student("kd").predictions.exists()
+
+
+def test_distillation_says_first_whether_there_is_anything_to_teach(
+    experiment, monkeypatch, caplog
+):
+    config = recipe()
+    taught_by(config, experiment)
+    run, said = experiment.student("kd"), []
+
+    def train(*arguments):
+        said.extend(caplog.messages)
+        assert files.read_json(run.judgement)["students"].keys() == {"student-ce"}
+        raise KeyboardInterrupt
+
+    caplog.clear()
+    monkeypatch.setattr(stages.loop, "train", train)
+    with pytest.raises(KeyboardInterrupt):
+        commands.distill_student(config, experiment, "kd")
+    warnings = files.read_json(run.judgement)["warnings"]
+    # After an epoch nobody knows anything.
+    assert any("not shown to beat student-ce" in warning for warning in warnings)
+    for warning in warnings:
+        assert any(message.startswith(warning) for message in said)
 
 
 @pytest.mark.parametrize("wrong", ["manifest", "a key", "a teacher"])

@@ -57,6 +57,11 @@ class TrainConfig:
     `mixup` and `cutmix` are the alpha of the Beta distribution that two pictures are
     mixed by, 0 for none; one of them at a time, and only to train on labels.
 
+    `ema` is the momentum of the moving average of the weights that is validated and
+    kept in place of the last weights, 0 for none. `precision: mixed_bfloat16` computes
+    in 16 bits where that is safe, for hardware that is fast at it; `jit_compile`
+    compiles the step with XLA, which is for GPUs.
+
     `margin` is an arcface head's alone: by how much (radians) the angle between a
     picture and its class is widened in the loss. It grows from 0 over the first
     `margin_epochs` (fractions do as well). 0 is none.
@@ -78,9 +83,13 @@ class TrainConfig:
     cutmix: float = 0.0
     margin: float = 0.35
     margin_epochs: float = 2.0
+    ema: float = 0.0
+    precision: str = "float32"
+    jit_compile: bool = False
 
     def __post_init__(self) -> None:
         one_of("train.best_by", self.best_by, ("macro_f1", "nll"))
+        one_of("train.precision", self.precision, ("float32", "mixed_bfloat16"))
         one_of("train.sampling", self.sampling, ("shuffle", "balanced"))
         one_of("train.imbalance", self.imbalance, _IMBALANCE)
         positive("train.epochs", self.epochs)
@@ -95,11 +104,12 @@ class TrainConfig:
                 f"train.mixup and train.cutmix are {self.mixup} and {self.cutmix}, but "
                 "a batch is mixed in one way: set one of them to 0."
             )
-        if not 0 <= self.label_smoothing < 1:
-            raise UserError(
-                "train.label_smoothing must be 0 or more and below 1, received "
-                f"{self.label_smoothing}."
-            )
+        for name in ("label_smoothing", "ema"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise UserError(
+                    f"train.{name} must be 0 or more and below 1, received {value}."
+                )
         if not 0 <= self.negative_entropy <= 1:
             raise UserError(
                 "train.negative_entropy must be in 0..1, received "
@@ -146,14 +156,21 @@ class StageConfig:
 class SoftLabelsConfig:
     """`views` of each training picture are answered by the teachers and stored;
     `search` is what the teachers' weights are chosen by, on validation, `per_class`
-    whether each class has its own."""
+    whether each class has its own.
+
+    `memorised` is what is done where the teachers are surer of training views than of
+    validation by more than .05, having learnt them by heart: `warn`, or `soften` the
+    soft labels until they are no surer.
+    """
 
     views: int = 8
     search: str = "nll"
     per_class: bool = False
+    memorised: str = "warn"
 
     def __post_init__(self) -> None:
         one_of("soft_labels.search", self.search, ("nll", "macro_f1"))
+        one_of("soft_labels.memorised", self.memorised, ("warn", "soften"))
         if self.per_class and self.search != "nll":
             raise UserError(
                 f"soft_labels.per_class is true and soft_labels.search {self.search}, "

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -10,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from fer_tf.errors import UserError
+from fer_tf.training.average import Average
 
 
 @dataclass
@@ -28,6 +30,12 @@ class Progress:
     sums: dict[str, float | tf.Tensor] = field(default_factory=dict)
     skipped: list[list[int]] = field(default_factory=list)
 
+    def add(self, values: Mapping[str, tf.Tensor]) -> None:
+        """Count a step of the epoch that is under way, and what it reports."""
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.step += 1
+
     def end_epoch(self, figures: dict[str, float]) -> None:
         """Close the epoch that was under way with its figures."""
         self.history.append({"epoch": len(self.history) + 1, **figures})
@@ -35,22 +43,27 @@ class Progress:
 
 
 class Checkpoint:
-    """Everything a step depends on: weights, optimiser, seeds, and the progress.
+    """Everything a step depends on: weights, their average, optimiser, seeds, progress.
 
     Args:
         folder: where checkpoints lie; `tf.train.CheckpointManager` writes them so that
             a kill while saving leaves the one before.
+        optimizer: built.
     """
 
     def __init__(
-        self, folder: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer
+        self,
+        folder: Path,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        average: Average,
     ) -> None:
         self.progress = Progress()
         self._json = tf.Variable("", dtype=tf.string, trainable=False)
-        optimizer.build(model.trainable_variables)
         state = tf.train.Checkpoint(
             model=model,
             optimizer=optimizer,
+            average=average.variables,
             seeds=_seed_states(model),
             progress=self._json,
         )

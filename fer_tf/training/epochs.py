@@ -45,12 +45,14 @@ WHOLE = Share()
 class Epochs:
     """The training data: `of(epoch, first_step, share)` is a dataset of batches.
 
-    It is the epoch from its step `first_step` on, bit for bit; an epoch has `steps`.
+    It is the epoch from its step `first_step` on, bit for bit; an epoch has `steps`,
+    of `batch_size` pictures each.
     `key_of(rows)` are the keys of pictures, by the "row" that batches have.
     """
 
     of: Callable[..., tf.data.Dataset]
     steps: int
+    batch_size: int
     key_of: Callable[[np.ndarray], Iterable[str]]
 
 
@@ -140,7 +142,7 @@ def _epochs(
         )
 
     steps = len(faces) // batch_size
-    return Epochs(of, steps, lambda rows: faces.keys[rows].tolist())
+    return Epochs(of, steps, batch_size, lambda rows: faces.keys[rows].tolist())
 
 
 def _rows(config: Config, faces: Faces, train: TrainConfig, epoch: int) -> np.ndarray:

@@ -14,18 +14,21 @@ from fer_tf import files
 from fer_tf.config import TrainConfig
 from fer_tf.errors import CheckFailed
 from fer_tf.experiment import RunFolder
+from fer_tf.training import replicas
+from fer_tf.training.average import Average
 from fer_tf.training.checkpoints import Checkpoint
 from fer_tf.training.checkpoints import Progress
 from fer_tf.training.epochs import Epochs
 from fer_tf.training.schedules import adamw
+from fer_tf.training.step import Step
+from fer_tf.training.step import Task
+from fer_tf.training.step import make_step
 
 log = logging.getLogger(__name__)
 
 MOST_SKIPPED_IN_A_ROW = 5
 # Of an epoch under way; an epoch that is done is saved in any case.
 SAVE_EVERY_S = 300.0
-
-Task = Callable[[tf.Tensor, dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 
 
 def train(
@@ -36,6 +39,8 @@ def train(
     config: TrainConfig,
     folder: RunFolder,
     title: str,
+    *,
+    strategy: tf.distribute.Strategy | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
     """Train a model, keeping its best weights; go on where a killed run stopped.
@@ -46,50 +51,62 @@ def train(
     Args:
         task: (logits, batch) to losses by name, each [batch]; `loss` is minimised.
         validate: the model to its validation figures, `macro_f1` and `nll` among them.
-        folder: takes checkpoints, event files, `best.weights.h5` and `training.json`.
+        folder: takes checkpoints, event files, `best.weights.h5` and `training.json`;
+            of several processes only the chief writes them.
+        strategy: the one that `model` was built under; None is this process' device.
         clock: seconds; checkpoints within an epoch and the speed go by it.
 
     Returns:
         What `training.json` holds: the best epoch, its figures, and every epoch's.
-        `model` has the best epoch's weights.
+        The best epoch's weights are in `folder`; `model` has the last ones.
 
     Raises:
         CheckFailed: five steps in a row were skipped, or all steps of an epoch.
+        UserError: a batch cannot be shared out among the replicas.
     """
-    optimizer = adamw(config, data.steps)
-    checkpoint = Checkpoint(folder.checkpoints, model, optimizer)
+    strategy = strategy or tf.distribute.get_strategy()
+    replicas.check(strategy, data)
+    replicas.synchronize(strategy, model)
+    with strategy.scope():
+        optimizer = adamw(config, data.steps)
+        optimizer.build(model.trainable_variables)
+        average = Average(model, config.ema, strategy)
+    checkpoint = Checkpoint(folder.checkpoints, model, optimizer, average)
     checkpoint.restore()
     done = checkpoint.progress
     if done.history or done.step:
         log.info(
             "%s goes on after epoch %d, step %d.", title, len(done.history), done.step
         )
-    if done.history and not done.step:
-        _keep(model, done.history, config, folder)
-    step = _step(model, task, optimizer)
-    writer = tf.summary.create_file_writer(str(folder.path))
+    writes = replicas.is_chief(strategy)
+    if writes and done.history and not done.step:
+        _keep(model, average, done.history, config, folder)
+    step = make_step(model, task, optimizer, average, config, strategy)
+    writer = tf.summary.create_file_writer(str(folder.path)) if writes else None
     while len(done.history) < config.epochs:
         name = f"{title} {len(done.history) + 1}/{config.epochs}"
-        figures = _epoch(step, data, checkpoint, name, clock)
+        figures = _epoch(step, data, checkpoint, strategy, name, clock)
         figures["learning_rate"] = float(optimizer.learning_rate)
-        figures |= {f"val_{k}": v for k, v in validate(model).items()}
+        with average.applied():
+            figures |= {f"val_{k}": v for k, v in validate(model).items()}
         done.end_epoch(figures)
-        _note(writer, done.history[-1], title)
-        checkpoint.save()
-        _keep(model, done.history, config, folder)
-    model.load_weights(folder.weights)
+        if writes:
+            _note(writer, done.history[-1], title)
+            checkpoint.save()
+            _keep(model, average, done.history, config, folder)
     return _summary(done.history, config)
 
 
 def _keep(
     model: keras.Model,
+    average: Average,
     history: list[dict[str, float]],
     config: TrainConfig,
     folder: RunFolder,
 ) -> None:
     """Write what an epoch leaves: `best.weights.h5` if it is the best, `training.json`.
 
-    `model` has the weights that the last epoch of `history` was scored with.
+    `model` and `average` are as they were when the last epoch of `history` was scored.
     """
     # The two belong together however a run is killed, for they follow the checkpoint,
     # which alone decides. Killed before it is saved: both are as the epoch before left
@@ -99,58 +116,16 @@ def _keep(
     # epoch is saved until both are written.
     summary = _summary(history, config)
     if summary["best_epoch"] == history[-1]["epoch"]:
-        with files.replacing(folder.weights) as temporary:
+        with average.applied(), files.replacing(folder.weights) as temporary:
             model.save_weights(temporary)
     files.write_json(folder.training, summary)
 
 
-def _step(
-    model: keras.Model, task: Task, optimizer: keras.optimizers.Optimizer
-) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
-    """Return one step: a batch to its mean losses, the norm of their gradient, and
-    "skipped_steps", 0 or 1.
-
-    Where it is 1, no variable has changed (weights, optimiser, statistics of
-    normalisation, random states), and the other values are 0.
-    """
-    variables = model.trainable_variables
-    others = model.non_trainable_variables
-
-    @tf.function
-    def step(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        # The forward pass alone changes these, before it is known what it gives.
-        before = [tf.identity(each.value) for each in others]
-        with tf.GradientTape() as tape:
-            losses = task(model(batch["image"], training=True), batch)
-            means = {name: tf.reduce_mean(each) for name, each in losses.items()}
-        gradients = tape.gradient(means["loss"], variables)
-        # It is finite where all of them are.
-        norm = tf.linalg.global_norm(gradients)
-
-        def learn() -> tf.Tensor:
-            optimizer.apply_gradients(zip(gradients, variables, strict=True))
-            return tf.constant(0.0)
-
-        def skip() -> tf.Tensor:
-            for variable, value in zip(others, before, strict=True):
-                variable.assign(value)
-            return tf.constant(1.0)
-
-        is_finite = tf.math.is_finite(means["loss"]) & tf.math.is_finite(norm)
-        skipped = tf.cond(is_finite, learn, skip)
-        values = {**means, "gradient_norm": norm}
-        return {
-            "skipped_steps": skipped,
-            **{k: tf.where(is_finite, v, 0.0) for k, v in values.items()},
-        }
-
-    return step
-
-
 def _epoch(
-    step: Callable,
+    step: Step,
     data: Epochs,
     checkpoint: Checkpoint,
+    strategy: tf.distribute.Strategy,
     title: str,
     clock: Callable[[], float],
 ) -> dict[str, float]:
@@ -160,33 +135,27 @@ def _epoch(
         The mean of what the steps of the whole epoch report, and the speed of these.
     """
     done = checkpoint.progress
-    pictures, started = 0, clock()
+    first, started = done.step, clock()
     saved = started
-    with _bar() as bar:
+    writes = replicas.is_chief(strategy)
+    with _bar(disable=not writes) as bar, strategy.scope():
         task_id = bar.add_task(title, total=data.steps, completed=done.step, loss="")
-        for batch in data.of(len(done.history), done.step):
-            _add(done, batch, step(batch))
-            _check_skipped(done.skipped, data, title)
-            pictures += len(batch["row"])
+        for batch in replicas.shared_out(strategy, data, len(done.history), first):
+            values = step(batch)
+            done.add(values)
+            if values["skipped_steps"]:
+                done.skipped.append(replicas.rows_of(strategy, batch))
+                _check_skipped(done.skipped, data, title)
+            else:
+                done.skipped.clear()
             if done.step % 10 == 0 or done.step == data.steps:
                 loss = _means(done)["loss"]
                 bar.update(task_id, completed=done.step, loss=f"loss {loss:.3f}")
-            if done.step < data.steps and clock() - saved >= SAVE_EVERY_S:
+            if writes and done.step < data.steps and clock() - saved >= SAVE_EVERY_S:
                 checkpoint.save()
                 saved = clock()
+    pictures = (data.steps - first) * data.batch_size
     return {**_means(done), "pictures_per_second": pictures / (clock() - started)}
-
-
-def _add(
-    done: Progress, batch: dict[str, tf.Tensor], values: dict[str, tf.Tensor]
-) -> None:
-    for name, value in values.items():
-        done.sums[name] = done.sums.get(name, 0.0) + value
-    done.step += 1
-    if values["skipped_steps"]:
-        done.skipped.append(batch["row"].numpy().tolist())
-    else:
-        done.skipped.clear()
 
 
 def _means(done: Progress) -> dict[str, float]:
@@ -200,7 +169,7 @@ def _means(done: Progress) -> dict[str, float]:
     return {**means, "skipped_steps": skipped}
 
 
-def _bar() -> progress.Progress:
+def _bar(disable: bool) -> progress.Progress:
     return progress.Progress(
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
@@ -208,6 +177,7 @@ def _bar() -> progress.Progress:
         progress.TimeRemainingColumn(),
         progress.TextColumn("{task.fields[loss]}"),
         transient=True,
+        disable=disable,
     )
 
 

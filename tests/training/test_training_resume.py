@@ -9,9 +9,11 @@ import time
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from fer_tf.config import TrainConfig
 from fer_tf.errors import UserError
+from fer_tf.training.average import Average
 from fer_tf.training.checkpoints import Checkpoint
 from fer_tf.training.schedules import adamw
 
@@ -30,6 +32,7 @@ from fer_tf import files
 from fer_tf.config import TrainConfig
 from fer_tf.experiment import RunFolder
 from fer_tf.training import loop
+from fer_tf.training.epochs import Epochs
 from fer_tf.training.tasks import Supervised
 
 folder, stop_at = Path(sys.argv[1]), sys.argv[2]
@@ -56,7 +59,7 @@ def rows_of(epoch):
         target[16:32] = np.nan
     return {"image": image, "target": target, "row": np.arange(160)}
 
-def of(epoch, first):
+def of(epoch, first, share):
     return tf.data.Dataset.from_tensor_slices(rows_of(epoch)).batch(16).skip(first)
 
 def validate(model):
@@ -72,8 +75,9 @@ if stop_at == "between":
 
 print("ready", flush=True)
 loop.train(
-    model, Supervised(), loop.Epochs(of, 10, list), validate, TrainConfig(epochs=4),
-    RunFolder(folder), "test", itertools.count(0, 300).__next__,
+    model, Supervised(), Epochs(of, 10, 16, list), validate,
+    TrainConfig(epochs=4, ema=0.9), RunFolder(folder), "test",
+    clock=itertools.count(0, 300).__next__,
 )
 np.savez(folder / "final.npz", *model.get_weights())
 """
@@ -149,7 +153,11 @@ def test_a_run_killed_between_weights_and_figures_writes_both_again(whole, tmp_p
 def test_a_state_of_something_else_is_named(tmp_path, others):
     def checkpoint(units):
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
-        return Checkpoint(tmp_path / "run" / "checkpoints", model, adamw(TRAIN, 1))
+        average = Average(model, 0.0, tf.distribute.get_strategy())
+        folder = tmp_path / "run" / "checkpoints"
+        optimizer = adamw(TRAIN, 1)
+        optimizer.build(model.trainable_variables)
+        return Checkpoint(folder, model, optimizer, average)
 
     checkpoint(4).save()
     if others == "file":

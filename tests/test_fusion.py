@@ -19,6 +19,7 @@ from fer_tf.config import StageConfig
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.fusion import SoftLabels
+from fer_tf.fusion import memorised
 from fer_tf.fusion.cross_fit import cross_fit
 from fer_tf.fusion.pool import fit_pool
 from fer_tf.fusion.pool import macro_f1_weights
@@ -355,6 +356,66 @@ def test_surer_training_views_are_warned_of(answer, caplog):
     ]
     assert report["warnings"][0] in caplog.text
     assert fusion.fuse({"m": teacher}, TWO_VIEWS, 0).report["warnings"] == []
+
+
+SOFTEN = dataclasses.replace(TWO_VIEWS, memorised="soften")
+
+
+def learnt_by_heart(teachers):
+    return {
+        name: with_split(
+            each,
+            "train",
+            each.split("train").with_logits(4 * each.split("train").logits),
+        )
+        for name, each in teachers.items()
+    }
+
+
+def test_softening_makes_training_views_as_sure_as_validation(teachers, caplog):
+    learnt = learnt_by_heart(teachers)
+    warned, softened = (fusion.fuse(learnt, each, 0) for each in (TWO_VIEWS, SOFTEN))
+    factor = softened.report["softened_by"]
+    assert factor > 1.5
+    # The same answers but for one temperature.
+    np.testing.assert_allclose(
+        softened.soft_labels.log_probs,
+        metrics.log_softmax(warned.soft_labels.log_probs / factor),
+        atol=1e-5,
+    )
+    sure = np.exp(softened.soft_labels.log_probs).max(axis=2).mean()
+    table = softened.report["confidence"]
+    assert sure == pytest.approx(table["validation"]["confidence"], abs=1e-5)
+    assert table == warned.report["confidence"]
+    assert f"a T of {factor:.2f}." in softened.report["warnings"][0]
+    assert softened.report["warnings"][0] in caplog.text
+
+
+def test_softening_touches_neither_calibration_nor_other_splits(teachers):
+    learnt = learnt_by_heart(teachers)
+    warned, softened = (fusion.fuse(learnt, each, 0) for each in (TWO_VIEWS, SOFTEN))
+    for name in ("temperatures", "weights", "temperature", "cross_fit"):
+        assert softened.report[name] == warned.report[name]
+    for name, split in warned.predictions.splits.items():
+        other = softened.predictions.split(name)
+        np.testing.assert_array_equal(split.logits, other.logits)
+
+
+def test_honest_teachers_are_not_softened(teachers):
+    warned, softened = (fusion.fuse(teachers, each, 0) for each in (TWO_VIEWS, SOFTEN))
+    assert softened.report["softened_by"] == 1
+    np.testing.assert_array_equal(
+        softened.soft_labels.log_probs, warned.soft_labels.log_probs
+    )
+
+
+def test_the_softening_temperature_is_that_of_a_fine_grid():
+    logits = np.random.default_rng(0).normal(scale=6, size=(50, 2, 7))
+    table = {"train": {"confidence": 0.9}, "validation": {"confidence": 0.6}}
+    grid = np.linspace(1, 20, 2000)
+    sure = [metrics.softmax(logits / s).max(axis=-1).mean() for s in grid]
+    best = grid[np.argmin(np.abs(np.array(sure) - 0.6))]
+    assert memorised.softening(table, logits) == pytest.approx(best, abs=0.01)
 
 
 @pytest.fixture

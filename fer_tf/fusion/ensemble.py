@@ -17,6 +17,7 @@ from fer_tf.config import SoftLabelsConfig
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import Step
+from fer_tf.fusion import memorised
 from fer_tf.fusion.cross_fit import cross_fit
 from fer_tf.fusion.cross_fit import first_of
 from fer_tf.fusion.cross_fit import logits_of
@@ -28,10 +29,6 @@ from fer_tf.predictions import Predictions
 from fer_tf.predictions import SplitPredictions
 
 log = logging.getLogger(__name__)
-
-# Training views on which the pool is this much surer than on validation were learnt by
-# heart, and teach the student little but the labels.
-OVERCONFIDENT_BY = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,19 +73,31 @@ def fuse(
         name: first_of(split).with_logits(pool.logits(logits_of(split)))
         for name, split in splits.items()
     }
-    log_probs = pool.log_probs(logits_of(splits["train"])).astype(np.float32)
+    calibrated = {
+        name: answers[name].with_logits(answers[name].logits / pool.temperature)
+        for name in ("train", "validation")
+    }
+    confidence = {name: memorised.confidence(each) for name, each in calibrated.items()}
+    softened_by = 1.0
+    if config.memorised == "soften":
+        softened_by = memorised.softening(confidence, calibrated["train"].logits)
+    log_probs = metrics.log_softmax(calibrated["train"].logits / softened_by)
     report = {
         "classes": CLASSES,
         "view_seed": view_seed,
         "search": config.search,
         "fitted_on": "validation",
         **dataclasses.asdict(pool),
-        **_confidence(answers, pool.temperature),
+        "confidence": confidence,
+        "softened_by": softened_by,
+        "warnings": memorised.warnings(confidence, softened_by),
         "cross_fit": _cross_fit(validation, config, seed),
     }
     return Fused(
         predictions=Predictions("fused", view_seed, answers),
-        soft_labels=SoftLabels(answers["train"].keys, log_probs, view_seed),
+        soft_labels=SoftLabels(
+            answers["train"].keys, log_probs.astype(np.float32), view_seed
+        ),
         report=report,
     )
 
@@ -207,23 +216,3 @@ def _check_views(teachers: Mapping[str, SplitPredictions], views: int) -> None:
                 f"soft_labels.views is {views}, but {name}'s training logits are "
                 f"{list(split.logits.shape)}, expected [n, {views}, 7]."
             )
-
-
-def _confidence(
-    answers: Mapping[str, SplitPredictions], temperature: float
-) -> dict[str, Any]:
-    """Return mean confidence and accuracy on training views and on validation."""
-    table = {}
-    for name in ("train", "validation"):
-        probs = metrics.softmax(answers[name].logits / temperature)
-        labels = answers[name].labels.reshape(-1, *[1] * (probs.ndim - 2))
-        table[name] = {
-            "confidence": float(probs.max(axis=-1).mean()),
-            "accuracy": float((probs.argmax(axis=-1) == labels).mean()),
-        }
-    excess = table["train"]["confidence"] - table["validation"]["confidence"]
-    warnings = []
-    if excess > OVERCONFIDENT_BY:
-        warnings = [f"the pool is {excess:.2f} more confident on training views."]
-        log.warning("%s Its soft labels hold little but the labels.", warnings[0])
-    return {"confidence": table, "warnings": warnings}

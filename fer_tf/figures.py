@@ -1,10 +1,11 @@
-"""Reliability diagram, confusion matrix, risk-coverage curve.
+"""Reliability diagram, confusion matrix, risk-coverage curve, grid of pictures.
 
 For the report and TensorBoard alike. Matplotlib is imported when a figure is drawn,
 and its `pyplot` never: nothing global changes and no window can open.
 """
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,9 @@ PALE = "#d9dee5"
 BLUE = "#3b76b8"
 ORANGE = "#d9822b"
 MOST_POINTS = 400
+CELL_IN = 1.4
+LINE_IN = 0.16
+TITLE_IN = 0.45
 
 
 def reliability_diagram(
@@ -83,6 +87,31 @@ def risk_coverage_curve(labels: np.ndarray, probs: np.ndarray) -> "Figure":
     axes.set_title(f"AURC {area:.3f}, n = {len(labels):,}", fontsize=10)
     axes.grid(color=PALE, lw=0.6)
     axes.set_axisbelow(True)
+    return figure
+
+
+def picture_grid(
+    pictures: Sequence[np.ndarray],
+    captions: Sequence[str],
+    title: str,
+    columns: int = 8,
+) -> "Figure":
+    """Draw RGB pictures, row by row, each with its caption under it."""
+    columns = min(columns, max(3, len(pictures)))
+    rows = max(1, -(-len(pictures) // columns))
+    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
+    # In units of a cell's width.
+    height = 1 + (lines * LINE_IN + 0.12) / CELL_IN
+    figure, (axes,) = _axes(columns * CELL_IN, rows * height * CELL_IN + TITLE_IN)
+    for place, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        row, column = divmod(place, columns)
+        left, bottom = column + 0.04, row * height + 0.96
+        extent = (left, column + 0.96, bottom, row * height + 0.04)
+        axes.imshow(picture, extent=extent, interpolation="nearest")
+        axes.text(left, bottom + 0.04, caption, va="top", fontsize=7.5, color=INK)
+    axes.set(xlim=(0, columns), ylim=(rows * height, 0))
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_axis_off()
     return figure
 
 

@@ -35,6 +35,21 @@ def test_every_figure_is_a_png_of_its_size(answers):
         assert picture.std() > 10
 
 
+@pytest.mark.parametrize("count", [0, 1, 9])
+def test_a_grid_shows_every_picture_over_its_caption(count):
+    pictures = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), np.uint8)
+    captions = [f"picture {number}" for number in range(count)]
+    (axes,) = figures.picture_grid(pictures, captions, "some").axes
+    assert axes.get_title("left") == "some"
+    assert [text.get_text() for text in axes.texts] == captions
+    for image, picture, text in zip(axes.images, pictures, axes.texts, strict=True):
+        np.testing.assert_array_equal(image.get_array(), picture)
+        left, _, bottom, _ = image.get_extent()
+        assert text.get_position() == pytest.approx((left, bottom), abs=0.05)
+    places = {tuple(image.get_extent()) for image in axes.images}
+    assert len(places) == count
+
+
 def test_every_figure_is_the_same_svg_each_time(answers):
     for once, again in zip(
         drawn(answers).values(), drawn(answers).values(), strict=True

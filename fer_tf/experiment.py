@@ -57,6 +57,11 @@ class RunFolder:
         return self.path / "training.json"
 
     @property
+    def log(self) -> Path:
+        """What training said of each epoch, a line each, and when."""
+        return self.path / "train.log"
+
+    @property
     def predictions(self) -> Path:
         """Logits by key: see `fer_tf.predictions`."""
         return self.path / "predictions.npz"

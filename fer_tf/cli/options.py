@@ -83,6 +83,15 @@ def runs_option(callback: Callable) -> Callable:
     )(callback)
 
 
+def pictures_option(callback: Callable) -> Callable:
+    """Give a command `--pictures`, without which nobody's face is shown."""
+    return click.option(
+        "--pictures",
+        is_flag=True,
+        help="Show inputs and worst mistakes in TensorBoard; faces are personal data.",
+    )(callback)
+
+
 def _split(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Part a command's own arguments from its overrides; a file may hold a `=`."""
     is_override = [

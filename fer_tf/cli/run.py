@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from fer_tf.cli.options import pictures_option
 from fer_tf.cli.options import recipe
 from fer_tf.cli.options import runs_option
 from fer_tf.cli.options import started
@@ -23,7 +24,8 @@ Steps = list[tuple[str, Callable[[], object]]]
 @click.command()
 @recipe(tensorflow=True)
 @runs_option
-def run(config: Config, runs: Path) -> None:
+@pictures_option
+def run(config: Config, runs: Path, pictures: bool) -> None:
     """Walk the whole way: corpora, teachers, student, bundle, report, live clip.
 
     A run that was stopped goes on; one that is done says so.
@@ -33,7 +35,7 @@ def run(config: Config, runs: Path) -> None:
     """
     begun = time.monotonic()
     experiment = started(config, runs)
-    steps = _steps(config, experiment)
+    steps = _steps(config, experiment, pictures)
     if config.smoke:
         click.echo("SMOKE: every part is tiny; the figures mean nothing.")
     for number, (title, step) in enumerate(steps, 1):
@@ -43,7 +45,7 @@ def run(config: Config, runs: Path) -> None:
     _say_where(config, experiment)
 
 
-def _steps(config: Config, experiment: Experiment) -> Steps:
+def _steps(config: Config, experiment: Experiment, pictures: bool) -> Steps:
     """Return what is to be done, in order, each with its title."""
     from export import framing
     from export.stage import export_student
@@ -69,18 +71,21 @@ def _steps(config: Config, experiment: Experiment) -> Steps:
     steps += [
         (
             f"Train the teacher {teacher.model.name}",
-            partial(train.train_teacher, config, experiment, teacher),
+            partial(train.train_teacher, config, experiment, teacher, pictures),
         )
         for teacher in config.teachers
     ]
     steps += [
-        ("Train the student: CE", partial(train.train_student, config, experiment)),
+        (
+            "Train the student: CE",
+            partial(train.train_student, config, experiment, pictures),
+        ),
         ("Fuse the teachers", partial(fusion.run, config, experiment)),
     ]
     steps += [
         (
             f"Distil the student: {loss.upper()}",
-            partial(train.distill_student, config, experiment, loss),
+            partial(train.distill_student, config, experiment, loss, pictures),
         )
         for loss in ("kd", "dkd")
     ]

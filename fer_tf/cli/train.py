@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from fer_tf.cli.options import pictures_option
 from fer_tf.cli.options import recipe
 from fer_tf.cli.options import runs_option
 from fer_tf.cli.options import started
@@ -15,13 +16,14 @@ from fer_tf.experiment import Experiment
 @click.command()
 @recipe(tensorflow=True)
 @runs_option
+@pictures_option
 @click.option(
     "--stage",
     type=click.Choice(["teachers", "student"]),
     required=True,
     help="The teachers, or the student on labels alone (CE).",
 )
-def train(config: Config, runs: Path, stage: str) -> None:
+def train(config: Config, runs: Path, pictures: bool, stage: str) -> None:
     """Train the teachers or the student on labels; the same command continues.
 
     Needs the experiment's manifest (`fer-tf data clean`).
@@ -31,22 +33,23 @@ def train(config: Config, runs: Path, stage: str) -> None:
     """
     experiment = started(config, runs)
     if stage == "student":
-        train_student(config, experiment)
+        train_student(config, experiment, pictures)
         return
     for teacher in config.teachers:
-        train_teacher(config, experiment, teacher)
+        train_teacher(config, experiment, teacher, pictures)
 
 
 @click.command()
 @recipe(tensorflow=True)
 @runs_option
+@pictures_option
 @click.option(
     "--loss",
     type=click.Choice(["kd", "dkd"]),
     required=True,
     help="Knowledge distillation, or decoupled knowledge distillation.",
 )
-def distill(config: Config, runs: Path, loss: str) -> None:
+def distill(config: Config, runs: Path, pictures: bool, loss: str) -> None:
     """Teach the student the fused teachers' soft labels; the same command continues.
 
     Needs the soft labels (`fer-tf fuse`) and the student it starts from.
@@ -54,34 +57,43 @@ def distill(config: Config, runs: Path, loss: str) -> None:
     \b
     Example: fer-tf distill --loss dkd distill.dkd.beta=2
     """
-    distill_student(config, started(config, runs), loss)
+    distill_student(config, started(config, runs), loss, pictures)
 
 
-def train_teacher(config: Config, experiment: Experiment, stage: StageConfig) -> None:
+def train_teacher(
+    config: Config,
+    experiment: Experiment,
+    stage: StageConfig,
+    pictures: bool = False,
+) -> None:
     """Train one teacher and let it answer the views of every training picture."""
     from fer_tf.evaluation.predict import predict_run
     from fer_tf.training import stages
 
-    model = stages.train_teacher(config, experiment, stage)
+    model = stages.train_teacher(config, experiment, stage, pictures)
     run, views = experiment.teacher(stage.model.name), config.soft_labels.views
     predict_run(config, experiment, run, stage, model=model, views=views)
 
 
-def train_student(config: Config, experiment: Experiment) -> None:
+def train_student(
+    config: Config, experiment: Experiment, pictures: bool = False
+) -> None:
     """Train the student on labels and let it answer validation and test."""
     from fer_tf.evaluation.predict import predict_run
     from fer_tf.training import stages
 
-    model = stages.train_student(config, experiment)
+    model = stages.train_student(config, experiment, pictures)
     run = experiment.student("ce")
     predict_run(config, experiment, run, config.student, model=model)
 
 
-def distill_student(config: Config, experiment: Experiment, loss: str) -> None:
+def distill_student(
+    config: Config, experiment: Experiment, loss: str, pictures: bool = False
+) -> None:
     """Distil the student and let it answer validation and test."""
     from fer_tf.evaluation.predict import predict_run
     from fer_tf.training import stages
 
-    model = stages.distill(config, experiment, loss)
+    model = stages.distill(config, experiment, loss, pictures)
     run = experiment.student(loss)
     predict_run(config, experiment, run, config.student, model=model)

@@ -1,30 +1,29 @@
 """The stages of an experiment that train a model, each from files to files."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from fer_tf import config as recipes
 from fer_tf import files
 from fer_tf import fusion
-from fer_tf import metrics
 from fer_tf import models
 from fer_tf.config import Config
 from fer_tf.config import StageConfig
 from fer_tf.data import pipeline
 from fer_tf.data import sampling
-from fer_tf.data.pipeline import Faces
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
 from fer_tf.manifest import table
 from fer_tf.training import epochs
 from fer_tf.training import loop
+from fer_tf.training.board import Board
+from fer_tf.training.board import flat
 from fer_tf.training.tasks import Distilled
 from fer_tf.training.tasks import Supervised
+from fer_tf.training.validation import Validation
 
 MAKE_MANIFEST = "fer-tf data clean --out {path}"
 COMMANDS = {
@@ -35,21 +34,32 @@ COMMANDS = {
 
 
 def train_teacher(
-    config: Config, experiment: Experiment, stage: StageConfig
+    config: Config,
+    experiment: Experiment,
+    stage: StageConfig,
+    pictures: bool = False,
 ) -> keras.Model | None:
     """Train one teacher on labels, with a new view of every picture each epoch.
+
+    Args:
+        pictures: to be shown in TensorBoard; faces are personal data.
 
     Returns:
         The model with its best weights; None where that was done before.
     """
     run = experiment.teacher(stage.model.name)
-    return _supervised(config, experiment, stage, run, f"teacher {stage.model.name}")
+    title = f"teacher {stage.model.name}"
+    return _supervised(config, experiment, stage, run, title, pictures)
 
 
-def train_student(config: Config, experiment: Experiment) -> keras.Model | None:
-    """Train the student on labels alone (CE); return as `train_teacher` does."""
+def train_student(
+    config: Config, experiment: Experiment, pictures: bool = False
+) -> keras.Model | None:
+    """Train the student on labels alone (CE), as `train_teacher` trains a teacher."""
     run = experiment.student("ce")
-    return _supervised(config, experiment, config.student, run, "student CE")
+    return _supervised(
+        config, experiment, config.student, run, "student CE", pictures
+    )
 
 
 def _supervised(
@@ -58,6 +68,7 @@ def _supervised(
     stage: StageConfig,
     run: RunFolder,
     title: str,
+    pictures: bool,
 ) -> keras.Model | None:
     manifest = _manifest(config, experiment)
     step = Step(
@@ -72,16 +83,29 @@ def _supervised(
     counts = epochs.class_counts(config, faces["train"], stage.train)
     task = Supervised(stage.train, counts)
     data = epochs.labelled(config, faces["train"], stage.train)
-    validate = _validation(config, faces["validation"])
+    validate = Validation(config, faces["validation"])
+    board = Board(
+        run,
+        title,
+        _hparams(config, title, loss="ce", **recipes.to_dict(stage)),
+        validate,
+        data if pictures else None,
+    )
     loop.train(model, task, data, validate, stage.train, run, title)
+    board.close()
     step.finish([run.weights, run.training])
     return model
 
 
-def distill(config: Config, experiment: Experiment, loss: str) -> keras.Model | None:
+def distill(
+    config: Config, experiment: Experiment, loss: str, pictures: bool = False
+) -> keras.Model | None:
     """Train the student on labels and the fused teachers' soft labels.
 
     It cycles through the very views that the teachers have answered.
+
+    Args:
+        pictures: as of `train_teacher`.
 
     Returns:
         As `train_teacher` does.
@@ -113,12 +137,21 @@ def distill(config: Config, experiment: Experiment, loss: str) -> keras.Model | 
         model.load_weights(weights)
     soft_labels = experiment.soft_labels
     data = epochs.taught(config, faces["train"], settings.train, soft_labels)
-    validate = _validation(config, faces["validation"])
+    validate = Validation(config, faces["validation"])
     counts = epochs.class_counts(config, faces["train"], settings.train)
     task = Distilled(loss, settings, counts)
-    loop.train(
-        model, task, data, validate, settings.train, run, f"student {loss.upper()}"
+    title = f"student {loss.upper()}"
+    student = recipes.to_dict(config.student.model)
+    asked = {"loss": loss, "model": student, **recipes.to_dict(settings)}
+    board = Board(
+        run,
+        title,
+        _hparams(config, title, **asked),
+        validate,
+        data if pictures else None,
     )
+    loop.train(model, task, data, validate, settings.train, run, title)
+    board.close()
     step.finish([run.weights, run.training])
     return model
 
@@ -182,15 +215,12 @@ def _settings(config: Config, **more: Any) -> dict[str, Any]:
     return {**common, "source_weights": weights, "views": views, **more}
 
 
-def _validation(
-    config: Config, faces: Faces
-) -> Callable[[keras.Model], dict[str, float]]:
-    data = pipeline.plain_batches(faces, pipeline.face_spec(config), 128)
-
-    def validate(model: keras.Model) -> dict[str, float]:
-        logits = np.concatenate([model.predict_on_batch(b["image"]) for b in data])
-        probs = metrics.softmax(logits)
-        summary = metrics.summary(faces.labels, probs)
-        return {name: summary[name] for name in ("accuracy", "macro_f1", "nll", "ece")}
-
-    return validate
+def _hparams(config: Config, title: str, **asked: Any) -> dict[str, Any]:
+    """Return what a stage was asked, by which TensorBoard compares stages."""
+    common = {
+        "experiment": config.experiment,
+        "stage": title,
+        "seed": config.seed,
+        "face": {"size": config.face.size},
+    }
+    return flat({**common, **asked})

@@ -25,9 +25,9 @@ from fer_tf.losses import kd
 from fer_tf.losses import negative_learning
 from fer_tf.losses import smoothed
 from fer_tf.training import epochs
-from fer_tf.training import stages
 from fer_tf.training.tasks import Distilled
 from fer_tf.training.tasks import Supervised
+from fer_tf.training.validation import Validation
 
 RNG = np.random.default_rng(3)
 LOGITS = RNG.normal(size=(4, 7)).astype(np.float32)
@@ -112,7 +112,7 @@ def test_what_is_validated_are_the_models_own_probabilities(imbalance):
     model.layers[-1].bias.assign(np.arange(7))
     model.layers[-1].kernel.assign(np.zeros((768, 7)))
     config = recipes.load(None, ["face.size=16", f"train.imbalance={imbalance}"])
-    found = stages._validation(config, faces)(model)
+    found = Validation(config, faces)(model)
     expected = -np.mean(log_softmax(np.arange(7))[faces.labels])
     assert found["nll"] == pytest.approx(expected, rel=1e-5)
 

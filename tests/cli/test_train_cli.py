@@ -1,0 +1,47 @@
+"""`--pictures`: faces are personal data, so nothing shows them without being asked."""
+
+import importlib
+
+import pytest
+from click.testing import CliRunner
+
+from fer_tf.cli import main
+
+COMMANDS = [
+    ("train", "--stage", "teachers"),
+    ("train", "--stage", "student"),
+    ("distill", "--loss", "kd"),
+    ("run",),
+]
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """What each stage is given for `pictures`, in place of being trained."""
+    noted = []
+    train = importlib.import_module("fer_tf.cli.train")
+    run = importlib.import_module("fer_tf.cli.run")
+    for name in ("train_teacher", "train_student", "distill_student"):
+        monkeypatch.setattr(train, name, lambda *given: noted.append(given[-1]))
+    whole = run._steps
+
+    def only_training(*given):
+        steps = whole(*given)
+        return [step for step in steps if step[0].startswith(("Train", "Distil"))]
+
+    monkeypatch.setattr(run, "_steps", only_training)
+    return noted
+
+
+@pytest.mark.parametrize("flag", [(), ("--pictures",)], ids=["without", "with"])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_pictures_are_shown_only_where_asked_for(command, flag, given, tmp_path):
+    found = CliRunner().invoke(main, [*command, *flag, "--runs", str(tmp_path)])
+    assert found.exit_code == 0, found.output
+    assert given == [bool(flag)] * (4 if command == ("run",) else 1)
+
+
+@pytest.mark.parametrize("command", ["train", "distill", "run"])
+def test_the_help_says_why(command):
+    found = CliRunner().invoke(main, [command, "--help"])
+    assert "faces are personal data" in " ".join(found.output.split())

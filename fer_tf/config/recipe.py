@@ -82,5 +82,12 @@ class Config:
             raise UserError(
                 f"teachers must be one or more different models, received {names}."
             )
+        if self.student.model.head == "arcface":
+            raise UserError(
+                "student.model.head is arcface, expected linear: the student goes on "
+                "to learn from the teachers' soft labels, which have no one class to "
+                "keep a margin from. Set student.model.head=linear; teachers may have "
+                "arcface."
+            )
         if not self.data.sources:
             raise UserError("data.sources must name at least one corpus.")

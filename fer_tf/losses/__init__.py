@@ -7,6 +7,7 @@ from fer_tf.losses.distillation import dkd
 from fer_tf.losses.distillation import kd
 from fer_tf.losses.imbalance import adjusted
 from fer_tf.losses.imbalance import effective_number_weights
+from fer_tf.losses.margin import with_margin
 from fer_tf.losses.negative import complement
 from fer_tf.losses.negative import is_unsure
 from fer_tf.losses.negative import negative_learning
@@ -25,4 +26,5 @@ __all__ = [
     "kd",
     "negative_learning",
     "smoothed",
+    "with_margin",
 ]

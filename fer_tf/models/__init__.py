@@ -12,6 +12,8 @@ from fer_tf.errors import unknown_name
 from fer_tf.models import weights as first_weights
 from fer_tf.models.convnext import convnext_tiny
 from fer_tf.models.efficientnet import efficientnet_b3
+from fer_tf.models.head import HEADS
+from fer_tf.models.head import LINEAR
 from fer_tf.models.head import classifier
 from fer_tf.models.head import enlarged
 from fer_tf.models.head import fit_normalization
@@ -38,25 +40,28 @@ def build(
     seed: int = 0,
     weights: str = first_weights.NONE,
     enlarge: float = 1.0,
+    head: str = LINEAR,
 ) -> keras.Model:
     """Build a classifier.
 
-    Its layers, and the names and shapes of its weights, hang on `name` and on whether
-    it enlarges alone: a model that was trained from ImageNet's weights is read back
-    without fetching them.
+    Its layers, and the names and shapes of its weights, hang on `name`, `head` and
+    whether it enlarges alone: a model that was trained from ImageNet's weights is read
+    back without fetching them.
 
     Args:
         name: one of `MODELS`.
         size: side of the input in pixels, 32 or more.
-        dropout: rate before the last layer.
+        dropout: rate before the head.
         seed: of the weights and of dropout.
         weights: `none` draws them; `imagenet` fetches the published ones, but for the
-            last layer's, and leaves BatchNormalization its published momentum; the
+            head's, and leaves BatchNormalization its published momentum; the
             path of a `.weights.h5` file reads all of them.
         enlarge: how many times larger pictures are made inside. The last map of all
             backbones is a 32nd of their input's side, two by two for a face of 64 px.
             This leaves architectures and weights as published, which a smaller stride
             would not: ConvNeXt's first is 4, of kernels that do not overlap.
+        head: `linear`, or `arcface`: logits are scaled cosines, to be trained with a
+            margin.
 
     Returns:
         A model from float or uint8 [batch, size, size, 3] to logits [batch, 7],
@@ -67,6 +72,8 @@ def build(
         OutsideError: ImageNet's weights could not be fetched.
     """
     check_name(name)
+    if head not in HEADS:
+        raise unknown_name("head", head, HEADS)
     files = first_weights.files(name, weights)
     keras.utils.set_random_seed(seed)
     side = round(enlarge * size)
@@ -78,7 +85,7 @@ def build(
         fit_normalization(backbone)
     if side != size:
         backbone = enlarged(backbone, size)
-    model = classifier(backbone, dropout=dropout, seed=seed, name=name)
+    model = classifier(backbone, dropout=dropout, seed=seed, name=name, head=head)
     for path in files:
         first_weights.load(model, path)
     return model

@@ -57,8 +57,8 @@ def load(model: keras.Model, path: Path) -> None:
         reason = str(error).partition("\n")[0]
         raise UserError(
             f"{path} has no weights for {model.name}: {reason} Expected a file that "
-            "`save_weights` wrote of the same model, with the same `enlarge`. Give "
-            f"that, or model.weights={NONE}."
+            "`save_weights` wrote of the same model, with the same `enlarge` and the "
+            f"same `head`. Give that, or model.weights={NONE}."
         ) from None
 
 

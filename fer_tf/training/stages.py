@@ -1,9 +1,12 @@
 """The stages of an experiment that train a model, each from files to files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import pandas as pd
 
 from fer_tf import config as recipes
 from fer_tf import files
@@ -13,10 +16,12 @@ from fer_tf.config import Config
 from fer_tf.config import StageConfig
 from fer_tf.data import pipeline
 from fer_tf.data import sampling
+from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
 from fer_tf.manifest import table
+from fer_tf.models.head import ARCFACE
 from fer_tf.training import epochs
 from fer_tf.training import loop
 from fer_tf.training.board import Board
@@ -81,7 +86,7 @@ def _supervised(
     faces = pipeline.load(config, manifest)
     model = build(config, stage, weights=stage.model.weights)
     counts = epochs.class_counts(config, faces["train"], stage.train)
-    task = Supervised(stage.train, counts)
+    task = Supervised(stage.train, counts, stage.model.head)
     data = epochs.labelled(config, faces["train"], stage.train)
     validate = Validation(config, faces["validation"])
     board = Board(
@@ -172,6 +177,7 @@ def build(
         seed=config.seed,
         weights=weights,
         enlarge=stage.model.enlarge,
+        head=stage.model.head,
     )
 
 
@@ -187,11 +193,33 @@ def _manifest(config: Config, experiment: Experiment) -> Path:
     path = experiment.manifest
     experiment.need(path, MAKE_MANIFEST.format(path=path))
     weights = epochs.source_weights(config)
-    if weights:
+    with_margin = [
+        teacher.model.name
+        for teacher in config.teachers
+        if teacher.model.head == ARCFACE
+    ]
+    if weights or with_margin:
         rows = table.read(path)
         trained = rows[table.kept(rows) & (rows["split"] == "train")]
         sampling.check_sources(trained["source"].to_numpy(str), weights)
+        if with_margin:
+            _check_one_class(trained, with_margin)
     return path
+
+
+def _check_one_class(trained: pd.DataFrame, teachers: Sequence[str]) -> None:
+    parts = [np.array(text.split(), float) for text in trained["distribution"]]
+    mixed = trained[[each.max() < 1 for each in parts]]
+    if len(mixed):
+        raise UserError(
+            f"{', '.join(teachers)}: model.head={ARCFACE} keeps a margin from the one "
+            f"class that a picture has, but {len(mixed)} training pictures (of "
+            f"{', '.join(sorted(set(mixed['source'])))}; first {mixed['key'].iloc[0]}) "
+            "have votes for several. Give in the recipe `head: linear`, or clean again "
+            "with one label each: data.ferplus_weight=0 trains on FER2013's, "
+            "data.disagreeing=list merges no duplicates; and leave out other sources "
+            "with votes."
+        )
 
 
 def _check_soft_labels(config: Config, experiment: Experiment) -> None:

@@ -22,6 +22,10 @@ from fer_tf.losses import is_unsure
 from fer_tf.losses import kd
 from fer_tf.losses import negative_learning
 from fer_tf.losses import smoothed
+from fer_tf.losses import with_margin
+from fer_tf.models.head import ARCFACE
+from fer_tf.models.head import LINEAR
+from fer_tf.models.head import SCALE
 
 Losses = dict[str, tf.Tensor]
 
@@ -32,15 +36,20 @@ _BY_COUNTS = ("effective_number", "logit_adjustment")
 class Supervised:
     """Cross entropy against the records' distributions, its classes corrected once.
 
-    With negative learning where a recipe asks for it and the gate is open.
+    With negative learning where a recipe asks for it and the gate is open. An arcface
+    head has its margin in the cross entropy, before the correction, which is of
+    logits, not of angles; how unsure the model is, and what it is told a picture is
+    not, go by the logits it answers with.
 
     Attributes:
-        train: smoothing, the correction, and negative learning.
+        train: smoothing, the correction, negative learning, and the margin.
         class_counts: how often an epoch shows each class, for what corrects by it.
+        head: of the model whose logits these are.
     """
 
     train: TrainConfig = TrainConfig()
     class_counts: tuple[int, ...] = ()
+    head: str = LINEAR
 
     def __post_init__(self) -> None:
         if self.train.imbalance in _BY_COUNTS and not self.class_counts:
@@ -54,11 +63,12 @@ class Supervised:
         targets = smoothed(
             targets=batch["target"], label_smoothing=self.train.label_smoothing
         )
-        if self.train.imbalance == "logit_adjustment":
-            logits = adjusted(logits=logits, class_counts=self.class_counts)
-        positive = self._cross_entropy(targets, logits)
+        positive = self._cross_entropy(
+            targets, self._adjusted(self._with_margin(logits, batch))
+        )
         if not self.train.negative:
             return {"loss": positive, "cross_entropy": positive}
+        logits = self._adjusted(logits)
         negative = negative_learning(
             negatives=complement(targets=targets), logits=logits
         )
@@ -69,6 +79,22 @@ class Supervised:
             "negative": negative,
             "negative_applies": applies,
         }
+
+    def _with_margin(self, logits: tf.Tensor, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        if self.head != ARCFACE or not self.train.margin:
+            return logits
+        margin = self.train.margin
+        if self.train.margin_epochs:
+            part = batch["epochs_passed"] / self.train.margin_epochs
+            margin *= tf.minimum(part, 1.0)
+        return with_margin(
+            targets=batch["target"], logits=logits, margin=margin, scale=SCALE
+        )
+
+    def _adjusted(self, logits: tf.Tensor) -> tf.Tensor:
+        if self.train.imbalance != "logit_adjustment":
+            return logits
+        return adjusted(logits=logits, class_counts=self.class_counts)
 
     def _cross_entropy(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         if self.train.imbalance == "focal":

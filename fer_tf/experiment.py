@@ -71,6 +71,10 @@ class RunFolder:
         """Temperature and abstain threshold, with the split they were fitted on."""
         return self.path / "calibration.json"
 
+    def fold(self, index: int) -> "RunFolder":
+        """A teacher's model that was not shown a fold of the training pictures."""
+        return RunFolder(self.path / f"fold-{index}")
+
     @property
     def judgement(self) -> Path:
         """Whether a distilled student's teachers are shown to beat what they teach."""

@@ -418,6 +418,34 @@ def test_the_softening_temperature_is_that_of_a_fine_grid():
     assert memorised.softening(table, logits) == pytest.approx(best, abs=0.01)
 
 
+def test_each_folds_answers_are_calibrated_for_themselves(answer):
+    """After fusing, which divides by the teacher's temperature."""
+    teacher = answer("teacher", scale=3, views=2)
+    scales, parts = (0.2, 40.0), []
+    for index, scale in enumerate(scales):
+        model = answer(f"fold{index}", scale=scale, views=2)
+        rows = np.flatnonzero(np.arange(210) % 2 == index)
+        parts.append(with_split(model, "train", model.split("train").take(rows)))
+    train = fusion.out_of_fold(teacher.split("validation"), parts)
+    assert sorted(train.keys) == sorted(teacher.split("train").keys)
+    fused = fusion.fuse({"m": with_split(teacher, "train", train)}, TWO_VIEWS, 0)
+    for part in parts:
+        validation, own = part.split("validation"), part.split("train")
+        temperature = fit_temperature(validation.logits, validation.labels)
+        rows = fused.soft_labels.lookup(own.keys)
+        np.testing.assert_allclose(
+            fused.soft_labels.log_probs[rows],
+            metrics.log_softmax(own.logits / temperature),
+            atol=1e-4,
+        )
+        np.testing.assert_array_equal(train.labels[rows_of(train, own)], own.labels)
+
+
+def rows_of(split, other):
+    place = {key: row for row, key in enumerate(split.keys.tolist())}
+    return [place[key] for key in other.keys.tolist()]
+
+
 @pytest.fixture
 def judged(tmp_path, teachers, recipe, answer):
     """A function that judges the teachers beside a CE student of some skill."""

@@ -66,13 +66,24 @@ def train_teacher(
     stage: StageConfig,
     pictures: bool = False,
 ) -> None:
-    """Train one teacher and let it answer the views of every training picture."""
+    """Train one teacher and let it answer the views of every training picture.
+
+    With folds, models that have not seen a picture answer its views.
+    """
+    from fer_tf.evaluation.predict import predict_fold
     from fer_tf.evaluation.predict import predict_run
     from fer_tf.training import stages
 
     model = stages.train_teacher(config, experiment, stage, pictures)
     run, views = experiment.teacher(stage.model.name), config.soft_labels.views
-    predict_run(config, experiment, run, stage, model=model, views=views)
+    folds = range(config.soft_labels.folds)
+    for fold in folds:
+        other = stages.train_fold(config, experiment, stage, fold, pictures)
+        predict_fold(config, experiment, stage, fold, model=other)
+    unseen = [run.fold(fold) for fold in folds]
+    predict_run(
+        config, experiment, run, stage, model=model, views=views, unseen=unseen
+    )
 
 
 def train_student(

@@ -63,7 +63,7 @@ def smoke(config: Config) -> Config:
     tree["smoke"] = True
     tree["experiment"] = f"{config.experiment}-smoke"
     tree["data"].update(limit=48, drawn_count=240)
-    tree["soft_labels"]["views"] = 2
+    tree["soft_labels"].update(views=2, folds=min(config.soft_labels.folds, 2))
     for stage in _stage_trees(tree):
         stage["train"].update(epochs=1, batch_size=16)
     return _build(Config, tree, "")

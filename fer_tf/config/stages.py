@@ -161,16 +161,25 @@ class SoftLabelsConfig:
     `memorised` is what is done where the teachers are surer of training views than of
     validation by more than .05, having learnt them by heart: `warn`, or `soften` the
     soft labels until they are no surer.
+
+    With `folds` they have learnt nothing of what they answer: of each teacher as many
+    more models are trained, each without one fold of the training groups, whose views
+    it answers. 0 is none.
     """
 
     views: int = 8
     search: str = "nll"
     per_class: bool = False
     memorised: str = "warn"
+    folds: int = 0
 
     def __post_init__(self) -> None:
         one_of("soft_labels.search", self.search, ("nll", "macro_f1"))
         one_of("soft_labels.memorised", self.memorised, ("warn", "soften"))
+        if self.folds < 0 or self.folds == 1:
+            raise UserError(
+                f"soft_labels.folds must be 0, or 2 or more, received {self.folds}."
+            )
         if self.per_class and self.search != "nll":
             raise UserError(
                 f"soft_labels.per_class is true and soft_labels.search {self.search}, "

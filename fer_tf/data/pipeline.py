@@ -47,7 +47,7 @@ class Faces:
     """
 
     keys: np.ndarray
-    crops: Sequence[Crop]
+    crops: cache.Crops
     targets: np.ndarray
     labels: np.ndarray
     sources: np.ndarray
@@ -55,6 +55,17 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def take(self, rows: np.ndarray) -> "Faces":
+        """Return some of the pictures, in the order of their `rows`."""
+        return Faces(
+            keys=self.keys[rows],
+            crops=self.crops.take(rows),
+            targets=self.targets[rows],
+            labels=self.labels[rows],
+            sources=self.sources[rows],
+            groups=self.groups[rows],
+        )
 
 
 def face_spec(config: Config) -> FaceSpec:

@@ -1,6 +1,8 @@
 """A trained model to its predictions: the only TensorFlow in this room."""
 
 import logging
+from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -9,8 +11,10 @@ import tensorflow as tf
 from rich.progress import track
 
 from fer_tf import files
+from fer_tf import fusion
 from fer_tf.config import Config
 from fer_tf.config import StageConfig
+from fer_tf.data import folds
 from fer_tf.data import pipeline
 from fer_tf.data.pipeline import Faces
 from fer_tf.experiment import Experiment
@@ -33,17 +37,19 @@ def predict_run(
     *,
     model: keras.Model | None = None,
     views: int = 0,
+    unseen: Sequence[RunFolder] = (),
 ) -> None:
     """Write a trained model's logits: the plain pictures of validation and test.
 
     Args:
         model: the trained model, where it is at hand; else it is read from `run`.
         views: a teacher answers this many views of each training picture as well.
+        unseen: the folds whose models have answered these views in its stead.
     """
     step = Step(
         run.path / "predict.json",
         {"views": views, "smoke": config.smoke},
-        [experiment.manifest, run.weights],
+        [experiment.manifest, run.weights, *(fold.predictions for fold in unseen)],
     )
     if step.is_done():
         return
@@ -53,21 +59,72 @@ def predict_run(
         name: _answers(faces[name], plain_logits(model, config, faces[name]))
         for name in ("validation", "test")
     }
-    if views:
+    made_from = {}
+    if unseen:
+        answered = [Predictions.load(fold.predictions) for fold in unseen]
+        splits["train"] = fusion.out_of_fold(splits["validation"], answered)
+        made_from = {
+            f"{fold.path.name}/weights": each.made_from["weights"]
+            for fold, each in zip(unseen, answered, strict=True)
+        }
+    elif views:
         log.info("%s answers %d views of each training picture.", run.path.name, views)
         train = faces["train"]
         splits["train"] = _answers(train, view_logits(model, config, train, views))
-    name = run.path.relative_to(experiment.root).as_posix()
+    _save(config, experiment, run, splits, made_from)
+    step.finish([run.predictions])
+
+
+def predict_fold(
+    config: Config,
+    experiment: Experiment,
+    stage: StageConfig,
+    fold: int,
+    *,
+    model: keras.Model | None = None,
+) -> None:
+    """Write the logits of a fold's model: validation, and views of its unseen pictures.
+
+    Arguments as of `predict_run`.
+    """
+    run = experiment.teacher(stage.model.name).fold(fold)
+    count, views = config.soft_labels.folds, config.soft_labels.views
+    step = Step(
+        run.path / "predict.json",
+        {"views": views, "smoke": config.smoke, "fold": [fold, count]},
+        [experiment.manifest, run.weights],
+    )
+    if step.is_done():
+        return
+    faces = pipeline.load(config, experiment.manifest)
+    model = model or trained(config, stage, run.weights)
+    _, unseen = folds.part(faces["train"], fold, count, config.seed)
+    validation = faces["validation"]
+    splits = {
+        "validation": _answers(validation, plain_logits(model, config, validation)),
+        "train": _answers(unseen, view_logits(model, config, unseen, views)),
+    }
+    _save(config, experiment, run, splits)
+    step.finish([run.predictions])
+
+
+def _save(
+    config: Config,
+    experiment: Experiment,
+    run: RunFolder,
+    splits: Mapping[str, SplitPredictions],
+    made_from: Mapping[str, str] | None = None,
+) -> None:
     Predictions(
-        model=name,
+        model=run.path.relative_to(experiment.root).as_posix(),
         view_seed=config.seed,
         splits=splits,
         made_from={
             "manifest": files.sha256_of(experiment.manifest),
             "weights": files.sha256_of(run.weights),
+            **(made_from or {}),
         },
     ).save(run.predictions)
-    step.finish([run.predictions])
 
 
 def trained(config: Config, stage: StageConfig, weights: Path) -> keras.Model:

@@ -5,6 +5,7 @@ from fer_tf.fusion.ensemble import checked
 from fer_tf.fusion.ensemble import fuse
 from fer_tf.fusion.ensemble import run
 from fer_tf.fusion.judgement import judge
+from fer_tf.fusion.out_of_fold import out_of_fold
 from fer_tf.fusion.soft_labels import SoftLabels
 
-__all__ = ["Fused", "SoftLabels", "checked", "fuse", "judge", "run"]
+__all__ = ["Fused", "SoftLabels", "checked", "fuse", "judge", "out_of_fold", "run"]

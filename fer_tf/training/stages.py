@@ -14,6 +14,7 @@ from fer_tf import fusion
 from fer_tf import models
 from fer_tf.config import Config
 from fer_tf.config import StageConfig
+from fer_tf.data import folds
 from fer_tf.data import pipeline
 from fer_tf.data import sampling
 from fer_tf.errors import UserError
@@ -57,6 +58,19 @@ def train_teacher(
     return _supervised(config, experiment, stage, run, title, pictures)
 
 
+def train_fold(
+    config: Config,
+    experiment: Experiment,
+    stage: StageConfig,
+    fold: int,
+    pictures: bool = False,
+) -> keras.Model | None:
+    """Train a teacher's model on all but one fold, as `train_teacher` does on all."""
+    run = experiment.teacher(stage.model.name).fold(fold)
+    title = f"teacher {stage.model.name} without fold {fold}"
+    return _supervised(config, experiment, stage, run, title, pictures, fold)
+
+
 def train_student(
     config: Config, experiment: Experiment, pictures: bool = False
 ) -> keras.Model | None:
@@ -74,20 +88,26 @@ def _supervised(
     run: RunFolder,
     title: str,
     pictures: bool,
+    fold: int | None = None,
 ) -> keras.Model | None:
     manifest = _manifest(config, experiment)
+    count = config.soft_labels.folds
+    left_out = {} if fold is None else {"fold": [fold, count]}
     step = Step(
         run.path / "train.json",
-        _settings(config, stage=recipes.to_dict(stage)),
+        _settings(config, stage=recipes.to_dict(stage), **left_out),
         [manifest, *_weights_files(stage)],
     )
     if step.is_done():
         return None
     faces = pipeline.load(config, manifest)
+    shown = faces["train"]
+    if fold is not None:
+        shown, _ = folds.part(shown, fold, count, config.seed)
     model = build(config, stage, weights=stage.model.weights)
-    counts = epochs.class_counts(config, faces["train"], stage.train)
+    counts = epochs.class_counts(config, shown, stage.train)
     task = Supervised(stage.train, counts, stage.model.head)
-    data = epochs.labelled(config, faces["train"], stage.train)
+    data = epochs.labelled(config, shown, stage.train)
     validate = Validation(config, faces["validation"])
     board = Board(
         run,

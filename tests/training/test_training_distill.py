@@ -11,11 +11,14 @@ from fer_tf import config as recipes
 from fer_tf import files
 from fer_tf import fusion
 from fer_tf import models
+from fer_tf.calibration import fit_temperature
 from fer_tf.cli import train as commands
+from fer_tf.data import cache
 from fer_tf.data import pipeline
 from fer_tf.data.crops import crop_of
 from fer_tf.data.pipeline import Faces
 from fer_tf.errors import UserError
+from fer_tf.evaluation import predict
 from fer_tf.experiment import Experiment
 from fer_tf.labels import INDEX
 from fer_tf.labels import NUM_CLASSES
@@ -24,6 +27,8 @@ from fer_tf.manifest.clean import clean
 from fer_tf.picture import decode
 from fer_tf.predictions import Predictions
 from fer_tf.sources import drawn
+from fer_tf.training import epochs
+from fer_tf.training import loop
 from fer_tf.training import stages
 
 VIEWS = 3
@@ -49,20 +54,27 @@ def drawn_records():
 
 
 @pytest.fixture(scope="module")
-def drawn_faces(drawn_records):
-    """Drawn faces by split; those of training come in pairs that share a group."""
+def drawn_faces(drawn_records, tmp_path_factory):
+    """Drawn faces by split, in pairs that share a group."""
+    folder = tmp_path_factory.mktemp("crops")
     return {
-        split: faces_of([each for each in drawn_records if each.split == split])
+        split: faces_of(
+            [each for each in drawn_records if each.split == split], folder / split
+        )
         for split in ("train", "validation", "test")
     }
 
 
-def faces_of(records):
+def faces_of(records, folder):
     labels = np.array([INDEX[record.label] for record in records])
     pictures = [cv2.resize(decode(record.image), (40, 40)) for record in records]
     return Faces(
         keys=np.array([record.key for record in records]),
-        crops=[crop_of(picture, (), 32) for picture in pictures],
+        crops=cache.write(
+            folder,
+            enumerate(crop_of(picture, (), 32) for picture in pictures),
+            len(records),
+        ),
         targets=np.eye(NUM_CLASSES, dtype=np.float32)[labels],
         labels=labels,
         sources=np.array(["drawn_faces"] * len(records)),
@@ -165,3 +177,95 @@ def test_what_is_wrong_with_soft_labels_is_told_before_the_first_step(
     with pytest.raises(UserError, match=match):
         commands.distill_student(config, experiment, "kd")
     assert not experiment.student("kd").path.exists()
+
+
+@pytest.fixture
+def noted(monkeypatch):
+    """The keys that each model is trained on, in order."""
+    shown = []
+    labelled = epochs.labelled
+
+    def noting(config, faces, train):
+        shown.append(set(faces.keys.tolist()))
+        return labelled(config, faces, train)
+
+    monkeypatch.setattr(epochs, "labelled", noting)
+    return shown
+
+
+def test_a_folds_model_answers_what_it_was_not_shown(experiment, noted, drawn_faces):
+    config = recipe("soft_labels.folds=2")
+    wide = config.teachers[0]
+    commands.train_teacher(config, experiment, wide)
+    run, train = experiment.teacher("wide"), drawn_faces["train"]
+    everything, *parts = noted
+    assert everything == set(train.keys.tolist())
+    answers = Predictions.load(run.predictions)
+    assert set(answers.split("train").keys.tolist()) == everything
+    own = answers.split("validation")
+    temperature = fit_temperature(own.logits, own.labels)
+    for fold, shown in enumerate(parts):
+        unseen = np.flatnonzero(~np.isin(train.keys, list(shown)))
+        assert 0 < len(unseen) < len(train)
+        assert not {*train.groups[unseen]} & {
+            group for key, group in zip(train.keys, train.groups) if key in shown
+        }
+        model = predict.trained(config, wide, run.fold(fold).weights)
+        plain = predict.plain_logits(model, config, drawn_faces["validation"])
+        scale = temperature / fit_temperature(plain, own.labels)
+        views = predict.view_logits(model, config, train.take(unseen), VIEWS)
+        place = {key: row for row, key in enumerate(answers.split("train").keys)}
+        rows = [place[key] for key in train.keys[unseen]]
+        np.testing.assert_allclose(
+            answers.split("train").logits[rows], scale * views, rtol=1e-4, atol=1e-4
+        )
+    assert parts[0] | parts[1] == everything
+    assert answers.made_from["fold-1/weights"] == files.sha256_of(run.fold(1).weights)
+    # Validation and test are the teacher's own.
+    model = predict.trained(config, wide, run.weights)
+    np.testing.assert_allclose(
+        own.logits,
+        predict.plain_logits(model, config, drawn_faces["validation"]),
+        atol=1e-5,
+    )
+
+
+def test_folds_go_on_where_they_were_stopped(experiment, monkeypatch):
+    config = recipe("soft_labels.folds=2")
+    run, train = experiment.teacher("narrow"), loop.train
+
+    def stopped(model, task, data, validate, config, folder, *more):
+        if folder.path.name == "fold-1":
+            raise KeyboardInterrupt
+        return train(model, task, data, validate, config, folder, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "train", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            commands.train_teacher(config, experiment, config.teachers[1])
+    assert run.fold(0).predictions.exists()
+    assert not run.predictions.exists()
+    before = written(run.fold(0).path)
+    commands.train_teacher(config, experiment, config.teachers[1])
+    assert written(run.fold(0).path) == before
+    assert run.predictions.exists()
+    everything = written(run.path)
+    commands.train_teacher(config, experiment, config.teachers[1])
+    assert written(run.path) == everything
+
+
+def written(folder):
+    return {
+        path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("folds", [-1, 1])
+def test_one_fold_is_none(folds):
+    with pytest.raises(UserError, match="soft_labels.folds must be 0, or 2 or more"):
+        recipe(f"soft_labels.folds={folds}")
+
+
+def test_smoke_has_few_folds():
+    assert recipes.smoke(recipe("soft_labels.folds=5")).soft_labels.folds == 2
+    assert recipes.smoke(recipe()).soft_labels.folds == 0

@@ -391,6 +391,18 @@ def test_softening_makes_training_views_as_sure_as_validation(teachers, caplog):
     assert softened.report["warnings"][0] in caplog.text
 
 
+def test_the_pool_that_is_read_back_makes_the_soft_labels(tmp_path, teachers):
+    learnt = learnt_by_heart(teachers)
+    fused = fusion.fuse(learnt, SOFTEN, 0)
+    assert fused.report["softened_by"] > 1
+    files.write_json(tmp_path / "r.json", fused.report)
+    pool = fusion.pool.Pool.load(tmp_path / "r.json")
+    train = {name: teacher.split("train").logits for name, teacher in learnt.items()}
+    np.testing.assert_allclose(
+        pool.log_probs(train), fused.soft_labels.log_probs, atol=1e-5
+    )
+
+
 def test_softening_touches_neither_calibration_nor_other_splits(teachers):
     learnt = learnt_by_heart(teachers)
     warned, softened = (fusion.fuse(learnt, each, 0) for each in (TWO_VIEWS, SOFTEN))

@@ -70,7 +70,8 @@ def smoke(config: Config) -> Config:
 
 
 def _stage_trees(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [*tree["teachers"], tree["student"], *tree["distill"].values()]
+    distilled = [tree["distill"][loss] for loss in ("kd", "dkd")]
+    return [*tree["teachers"], tree["student"], *distilled]
 
 
 def _tree_of(path: Path) -> dict[str, Any]:

@@ -91,3 +91,10 @@ class Config:
             )
         if not self.data.sources:
             raise UserError("data.sources must name at least one corpus.")
+        if self.distill.teacher == "live" and self.soft_labels.folds:
+            raise UserError(
+                "distill.teacher is live and soft_labels.folds "
+                f"{self.soft_labels.folds}, expected 0: live teachers have been shown "
+                "every training picture. Set distill.teacher=stored or "
+                "soft_labels.folds=0."
+            )

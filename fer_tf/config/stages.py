@@ -234,7 +234,16 @@ class DistillConfig:
 
 @dataclass(frozen=True)
 class DistillStages:
-    """The two distillation stages, by the name of their loss."""
+    """The two distillation stages, by the name of their loss.
 
+    With `teacher: stored` they learn from the soft labels, in the views that these were
+    made from; with `live` the teachers run beside the student, and answer a new view of
+    every picture each epoch, at the cost of their time.
+    """
+
+    teacher: str = "stored"
     kd: DistillConfig = DistillConfig(start="ce")
     dkd: DistillConfig = DistillConfig(start="kd")
+
+    def __post_init__(self) -> None:
+        one_of("distill.teacher", self.teacher, ("stored", "live"))

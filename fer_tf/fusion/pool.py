@@ -4,10 +4,12 @@ import itertools
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy import optimize
 
+from fer_tf import files
 from fer_tf import metrics
 from fer_tf.calibration import fit_temperature
 from fer_tf.labels import NUM_CLASSES
@@ -29,6 +31,19 @@ class Pool:
     temperatures: Mapping[str, float]
     weights: Mapping[str, float | list[float]]
     temperature: float
+
+    @classmethod
+    def load(cls, path: Path) -> "Pool":
+        """Read the pool that makes soft labels from `soft_labels.json`.
+
+        Where they were softened, so is it.
+        """
+        report = files.read_json(path)
+        return cls(
+            temperatures=report["temperatures"],
+            weights=report["weights"],
+            temperature=report["temperature"] * report["softened_by"],
+        )
 
     def logits(self, teachers: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return sum_t w_t log softmax(z_t / T_t), [..., 7], not yet calibrated."""

@@ -56,11 +56,22 @@ class Epochs:
     key_of: Callable[[np.ndarray], Iterable[str]]
 
 
-def labelled(config: Config, faces: Faces, train: TrainConfig) -> Epochs:
-    """Return pictures and their labels, with a new view of every picture each epoch."""
+# No teacher is trained for so long that it has seen this view, or a later one.
+FIRST_LIVE_VIEW = 1 << 30
+
+
+def labelled(
+    config: Config, faces: Faces, train: TrainConfig, first_view: int | None = None
+) -> Epochs:
+    """Return pictures and their labels, with a new view of every picture each epoch.
+
+    Args:
+        first_view: the lowest; None is the first that soft labels are not made of.
+    """
     # The first views are kept for the soft labels: a teacher that had been trained on
     # them would answer more surely than it does on any other picture.
-    first_view = config.soft_labels.views
+    if first_view is None:
+        first_view = config.soft_labels.views
 
     # No view comes twice, not even of a picture that an epoch shows several times.
     def number(rows: np.ndarray, times: np.ndarray, epoch: int) -> np.ndarray:

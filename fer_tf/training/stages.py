@@ -17,18 +17,23 @@ from fer_tf.config import StageConfig
 from fer_tf.data import folds
 from fer_tf.data import pipeline
 from fer_tf.data import sampling
+from fer_tf.data.pipeline import Faces
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
+from fer_tf.fusion.pool import Pool
 from fer_tf.manifest import table
 from fer_tf.models.head import ARCFACE
 from fer_tf.training import epochs
 from fer_tf.training import loop
 from fer_tf.training.board import Board
 from fer_tf.training.board import flat
+from fer_tf.training.epochs import Epochs
+from fer_tf.training.step import Task
 from fer_tf.training.tasks import Distilled
 from fer_tf.training.tasks import Supervised
+from fer_tf.training.teachers import Live
 from fer_tf.training.validation import Validation
 
 MAKE_MANIFEST = "fer-tf data clean --out {path}"
@@ -127,7 +132,8 @@ def distill(
 ) -> keras.Model | None:
     """Train the student on labels and the fused teachers' soft labels.
 
-    It cycles through the very views that the teachers have answered.
+    It cycles through the very views that the teachers have answered; or, where they
+    are live, they answer the new views that it sees.
 
     Args:
         pictures: as of `train_teacher`.
@@ -150,8 +156,15 @@ def distill(
             config,
             model=recipes.to_dict(config.student.model),
             distill=recipes.to_dict(settings),
+            teacher=config.distill.teacher,
         ),
-        [manifest, experiment.soft_labels, *start, *_weights_files(config.student)],
+        [
+            manifest,
+            experiment.soft_labels,
+            *_live_files(config, experiment),
+            *start,
+            *_weights_files(config.student),
+        ],
     )
     if step.is_done():
         return None
@@ -160,11 +173,8 @@ def distill(
     model = build(config, config.student, weights=config.student.model.weights)
     for weights in start:
         model.load_weights(weights)
-    soft_labels = experiment.soft_labels
-    data = epochs.taught(config, faces["train"], settings.train, soft_labels)
+    data, task = _lesson(config, experiment, loss, faces["train"])
     validate = Validation(config, faces["validation"])
-    counts = epochs.class_counts(config, faces["train"], settings.train)
-    task = Distilled(loss, settings, counts)
     title = f"student {loss.upper()}"
     student = recipes.to_dict(config.student.model)
     asked = {"loss": loss, "model": student, **recipes.to_dict(settings)}
@@ -179,6 +189,36 @@ def distill(
     board.close()
     step.finish([run.weights, run.training])
     return model
+
+
+def _lesson(
+    config: Config, experiment: Experiment, loss: str, faces: Faces
+) -> tuple[Epochs, Task]:
+    """Return what a student is shown, and what it learns from it."""
+    settings = getattr(config.distill, loss)
+    train = settings.train
+    task = Distilled(loss, settings, epochs.class_counts(config, faces, train))
+    if config.distill.teacher == "stored":
+        return epochs.taught(config, faces, train, experiment.soft_labels), task
+    teachers = {}
+    for stage in config.teachers:
+        model = build(config, stage)
+        model.load_weights(experiment.teacher(stage.model.name).weights)
+        teachers[stage.model.name] = model
+    pool = Pool.load(experiment.soft_labels.with_suffix(".json"))
+    data = epochs.labelled(config, faces, train, epochs.FIRST_LIVE_VIEW)
+    return data, Live(task, teachers, pool)
+
+
+def _live_files(config: Config, experiment: Experiment) -> list[Path]:
+    """Return what live teachers are made from; nothing for stored ones."""
+    if config.distill.teacher == "stored":
+        return []
+    names = [stage.model.name for stage in config.teachers]
+    paths = [experiment.teacher(name).weights for name in names]
+    for path in paths:
+        experiment.need(path, "fer-tf train --stage teachers")
+    return [experiment.soft_labels.with_suffix(".json"), *paths]
 
 
 def build(

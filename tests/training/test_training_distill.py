@@ -138,7 +138,7 @@ def test_distillation_says_first_whether_there_is_anything_to_teach(
     taught_by(config, experiment)
     run, said = experiment.student("kd"), []
 
-    def train(*arguments):
+    def train(*arguments, **options):
         said.extend(caplog.messages)
         assert files.read_json(run.judgement)["students"].keys() == {"student-ce"}
         raise KeyboardInterrupt
@@ -185,9 +185,9 @@ def noted(monkeypatch):
     shown = []
     labelled = epochs.labelled
 
-    def noting(config, faces, train):
+    def noting(config, faces, train, *more):
         shown.append(set(faces.keys.tolist()))
-        return labelled(config, faces, train)
+        return labelled(config, faces, train, *more)
 
     monkeypatch.setattr(epochs, "labelled", noting)
     return shown
@@ -234,10 +234,10 @@ def test_folds_go_on_where_they_were_stopped(experiment, monkeypatch):
     config = recipe("soft_labels.folds=2")
     run, train = experiment.teacher("narrow"), loop.train
 
-    def stopped(model, task, data, validate, config, folder, *more):
+    def stopped(model, task, data, validate, config, folder, *more, **options):
         if folder.path.name == "fold-1":
             raise KeyboardInterrupt
-        return train(model, task, data, validate, config, folder, *more)
+        return train(model, task, data, validate, config, folder, *more, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(loop, "train", stopped)
@@ -269,3 +269,96 @@ def test_one_fold_is_none(folds):
 def test_smoke_has_few_folds():
     assert recipes.smoke(recipe("soft_labels.folds=5")).soft_labels.folds == 2
     assert recipes.smoke(recipe()).soft_labels.folds == 0
+
+
+@pytest.fixture
+def lessons(monkeypatch):
+    """The data and the task of each training, in order."""
+    seen, train = [], loop.train
+
+    def noting(model, task, data, *more, **options):
+        seen.append((data, task))
+        return train(model, task, data, *more, **options)
+
+    monkeypatch.setattr(loop, "train", noting)
+    return seen
+
+
+LIVE = ("distill.teacher=live",)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [(), ("soft_labels.per_class=true",), ("soft_labels.memorised=soften",)],
+)
+def test_live_teachers_say_of_the_stored_views_what_is_stored(
+    experiment, drawn_faces, overrides
+):
+    config, live = recipe(*overrides), recipe(*overrides, *LIVE)
+    taught_by(config, experiment)
+    train = drawn_faces["train"]
+    data, _ = stages._lesson(config, experiment, "kd", train)
+    _, task = stages._lesson(live, experiment, "kd", train)
+    said = []
+    task = dataclasses.replace(
+        task, task=lambda logits, batch: said.append(batch["soft_label"])
+    )
+    for batch in data.of(1):
+        task(None, batch)
+        np.testing.assert_allclose(said[-1], batch["soft_label"], atol=1e-4)
+    assert len(said) == data.steps > 1
+
+
+def test_live_teachers_teach_new_views_and_stay_as_they_are(
+    experiment, lessons, monkeypatch
+):
+    config = recipe(*LIVE, "train.epochs=2")
+    taught_by(config, experiment)
+    asked, batches = [], pipeline.batches
+
+    def noting(faces, *, rows, views, **more):
+        asked.extend(zip(rows.tolist(), views.tolist(), strict=True))
+        return batches(faces, rows=rows, views=views, **more)
+
+    monkeypatch.setattr(pipeline, "batches", noting)
+    model = stages.distill(config, experiment, "kd")
+    data, task = lessons[-1]
+    trained = [pair for pair in asked if pair[1] != pipeline.PLAIN]
+    assert len(set(trained)) == len(trained) == 2 * 16 * data.steps
+    assert min(view for _, view in trained) >= epochs.FIRST_LIVE_VIEW
+    assert task.teachers.keys() == {"wide", "narrow"}
+    for stage in config.teachers:
+        name = stage.model.name
+        own = predict.trained(config, stage, experiment.teacher(name).weights)
+        for one, other in zip(
+            task.teachers[name].get_weights(), own.get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+    start = predict.trained(config, config.student, experiment.student("ce").weights)
+    assert any(
+        (one != other).any()
+        for one, other in zip(model.get_weights(), start.get_weights(), strict=True)
+    )
+
+
+def test_a_live_teacher_must_be_there(experiment):
+    config = recipe(*LIVE)
+    taught_by(config, experiment)
+    experiment.teacher("narrow").weights.unlink()
+    with pytest.raises(UserError, match="narrow.*fer-tf train --stage teachers"):
+        commands.distill_student(config, experiment, "kd")
+    assert not experiment.student("kd").path.exists()
+
+
+def test_stored_and_live_are_not_mixed_in_one_run(experiment):
+    taught_by(recipe(), experiment)
+    commands.distill_student(recipe(), experiment, "kd")
+    with pytest.raises(UserError, match="teacher was 'stored', is 'live'"):
+        commands.distill_student(recipe(*LIVE), experiment, "kd")
+
+
+def test_live_teachers_have_no_folds():
+    with pytest.raises(UserError, match="soft_labels.folds 3, expected 0"):
+        recipe(*LIVE, "soft_labels.folds=3")
+    with pytest.raises(UserError, match="distill.teacher"):
+        recipe("distill.teacher=lively")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tf import files
+from fer_tf.config import flat
 from fer_tf.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -88,9 +89,14 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class Experiment:
-    """The folder of one experiment, `DIR/<experiment>/`."""
+    """The folder of one experiment, `DIR/<experiment>/`.
+
+    Attributes:
+        accept_changes: go on with training that began from something else.
+    """
 
     root: Path
+    accept_changes: bool = False
 
     @property
     def config(self) -> Path:
@@ -159,15 +165,23 @@ class Step:
         record: the JSON file in which the step's record is kept.
         settings: what the step was asked, as JSON-able values.
         inputs: the files it reads.
+        accept_changes: take what was made of other settings or inputs for begun, not
+            for a mistake; the record lists what has changed.
     """
 
     def __init__(
-        self, record: Path, settings: Mapping[str, Any], inputs: Iterable[Path] = ()
+        self,
+        record: Path,
+        settings: Mapping[str, Any],
+        inputs: Iterable[Path] = (),
+        accept_changes: bool = False,
     ) -> None:
         self.record = record
         # As JSON gives it back: a tuple that was written is a list when read.
         self.settings = json.loads(json.dumps(settings))
         self.inputs = _digests(inputs)
+        self._accept_changes = accept_changes
+        self._accepted: list[str] = []
         self._started = time.monotonic()
 
     def is_done(self) -> bool:
@@ -181,14 +195,22 @@ class Step:
             files.write_json(self.record, self._content(done=False))
             return False
         before = files.read_json(self.record)
-        changed = _differences(before["settings"], self.settings) + _differences(
+        self._accepted = before.get("accepted_changes", [])
+        changed = _differences(
+            flat(before["settings"]), flat(self.settings)
+        ) + _differences(
             before["inputs"], self.inputs
         )
-        if changed:
+        if changed and not self._accept_changes:
             raise UserError(
                 f"{self.record.parent} was made differently: {'; '.join(changed)}. "
                 "Give another `experiment=` name, or delete that folder."
             )
+        if changed:
+            log.warning("%s goes on though %s.", self.record.parent, "; ".join(changed))
+            self._accepted = [*self._accepted, *changed]
+            files.write_json(self.record, self._content(done=False))
+            return False
         if before["done"]:
             log.info("%s is done.", self.record.parent)
         return before["done"]
@@ -204,6 +226,7 @@ class Step:
             "done": done,
             "settings": self.settings,
             "inputs": self.inputs,
+            "accepted_changes": self._accepted,
             "seconds": round(time.monotonic() - self._started, 1),
             "environment": environment(),
         }

@@ -50,6 +50,30 @@ def test_other_settings_are_refused_and_named(tmp_path, read, finished):
         make(tmp_path, read, epochs=4).is_done()
 
 
+def test_a_difference_is_named_by_its_key(tmp_path, read):
+    make(tmp_path, read, train={"epochs": 3, "sizes": [1, 2]}).is_done()
+    with pytest.raises(UserError, match="differently: train.epochs was 3, is 4. Give"):
+        make(tmp_path, read, train={"epochs": 4, "sizes": [1, 2]}).is_done()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_changes_that_are_accepted_are_written_down(tmp_path, read, finished):
+    step = make(tmp_path, read, epochs=3)
+    step.is_done()
+    if finished:
+        step.finish([])
+    again = Step(
+        tmp_path / "step.json", {"size": [1, 2], "epochs": 4}, [read], True
+    )
+    assert not again.is_done()
+    make(tmp_path, read, epochs=4).is_done()
+    again.finish([])
+    record = json.loads((tmp_path / "step.json").read_text())
+    assert record["done"]
+    assert record["accepted_changes"] == ["epochs was 3, is 4"]
+    assert make(tmp_path, read, epochs=4).is_done()
+
+
 def test_another_input_is_refused(tmp_path, read):
     step = make(tmp_path, read)
     step.is_done()

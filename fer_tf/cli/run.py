@@ -1,5 +1,6 @@
 """`fer-tf run`: the whole way, step by step."""
 
+import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +13,7 @@ from fer_tf.cli.options import recipe
 from fer_tf.cli.options import runs_option
 from fer_tf.cli.options import started
 from fer_tf.config import Config
+from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import Step
 
@@ -34,6 +36,12 @@ def run(config: Config, runs: Path, pictures: bool) -> None:
     Example: fer-tf run --config configs/quickstart.yaml
     """
     begun = time.monotonic()
+    if "TF_CONFIG" in os.environ:
+        raise UserError(
+            "`fer-tf run` walks in one process, but TF_CONFIG names several. Unset it, "
+            "or give `fer-tf train` and `fer-tf distill` in each process, and the "
+            "other commands in one."
+        )
     experiment = started(config, runs)
     steps = _steps(config, experiment, pictures)
     if config.smoke:

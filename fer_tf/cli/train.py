@@ -1,5 +1,7 @@
 """`fer-tf train` and `fer-tf distill`."""
 
+import dataclasses
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,6 +15,13 @@ from fer_tf.config import StageConfig
 from fer_tf.experiment import Experiment
 
 
+_accept_changes_option = click.option(
+    "--accept-changes",
+    is_flag=True,
+    help="Go on with what another recipe, data or number of devices began.",
+)
+
+
 @click.command()
 @recipe(tensorflow=True)
 @runs_option
@@ -23,7 +32,10 @@ from fer_tf.experiment import Experiment
     required=True,
     help="The teachers, or the student on labels alone (CE).",
 )
-def train(config: Config, runs: Path, pictures: bool, stage: str) -> None:
+@_accept_changes_option
+def train(
+    config: Config, runs: Path, pictures: bool, stage: str, accept_changes: bool
+) -> None:
     """Train the teachers or the student on labels; the same command continues.
 
     Needs the experiment's manifest (`fer-tf data clean`).
@@ -31,7 +43,7 @@ def train(config: Config, runs: Path, pictures: bool, stage: str) -> None:
     \b
     Example: fer-tf train --stage teachers train.epochs=3
     """
-    experiment = started(config, runs)
+    experiment = _begun(config, runs, accept_changes)
     if stage == "student":
         train_student(config, experiment, pictures)
         return
@@ -49,7 +61,10 @@ def train(config: Config, runs: Path, pictures: bool, stage: str) -> None:
     required=True,
     help="Knowledge distillation, or decoupled knowledge distillation.",
 )
-def distill(config: Config, runs: Path, pictures: bool, loss: str) -> None:
+@_accept_changes_option
+def distill(
+    config: Config, runs: Path, pictures: bool, loss: str, accept_changes: bool
+) -> None:
     """Teach the student the fused teachers' soft labels; the same command continues.
 
     Needs the soft labels (`fer-tf fuse`) and the student it starts from.
@@ -57,7 +72,12 @@ def distill(config: Config, runs: Path, pictures: bool, loss: str) -> None:
     \b
     Example: fer-tf distill --loss dkd distill.dkd.beta=2
     """
-    distill_student(config, started(config, runs), loss, pictures)
+    experiment = _begun(config, runs, accept_changes)
+    distill_student(config, experiment, loss, pictures)
+
+
+def _begun(config: Config, runs: Path, accept_changes: bool) -> Experiment:
+    return dataclasses.replace(started(config, runs), accept_changes=accept_changes)
 
 
 def train_teacher(
@@ -72,17 +92,20 @@ def train_teacher(
     """
     from fer_tf.evaluation.predict import predict_fold
     from fer_tf.evaluation.predict import predict_run
+    from fer_tf.training import replicas
     from fer_tf.training import stages
 
-    model = stages.train_teacher(config, experiment, stage, pictures)
+    stages.train_teacher(config, experiment, stage, pictures)
     run, views = experiment.teacher(stage.model.name), config.soft_labels.views
     folds = range(config.soft_labels.folds)
     for fold in folds:
-        other = stages.train_fold(config, experiment, stage, fold, pictures)
-        predict_fold(config, experiment, stage, fold, model=other)
+        stages.train_fold(config, experiment, stage, fold, pictures)
+        replicas.in_chief(partial(predict_fold, config, experiment, stage, fold))
     unseen = [run.fold(fold) for fold in folds]
-    predict_run(
-        config, experiment, run, stage, model=model, views=views, unseen=unseen
+    replicas.in_chief(
+        partial(
+            predict_run, config, experiment, run, stage, views=views, unseen=unseen
+        )
     )
 
 
@@ -90,21 +113,25 @@ def train_student(
     config: Config, experiment: Experiment, pictures: bool = False
 ) -> None:
     """Train the student on labels and let it answer validation and test."""
-    from fer_tf.evaluation.predict import predict_run
     from fer_tf.training import stages
 
-    model = stages.train_student(config, experiment, pictures)
-    run = experiment.student("ce")
-    predict_run(config, experiment, run, config.student, model=model)
+    stages.train_student(config, experiment, pictures)
+    _let_answer(config, experiment, "ce")
 
 
 def distill_student(
     config: Config, experiment: Experiment, loss: str, pictures: bool = False
 ) -> None:
     """Distil the student and let it answer validation and test."""
-    from fer_tf.evaluation.predict import predict_run
     from fer_tf.training import stages
 
-    model = stages.distill(config, experiment, loss, pictures)
-    run = experiment.student(loss)
-    predict_run(config, experiment, run, config.student, model=model)
+    stages.distill(config, experiment, loss, pictures)
+    _let_answer(config, experiment, loss)
+
+
+def _let_answer(config: Config, experiment: Experiment, stage: str) -> None:
+    from fer_tf.evaluation.predict import predict_run
+    from fer_tf.training import replicas
+
+    run = experiment.student(stage)
+    replicas.in_chief(partial(predict_run, config, experiment, run, config.student))

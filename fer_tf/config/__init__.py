@@ -4,6 +4,7 @@ A YAML file may name a `base:` beside it, whose values it changes. An unknown ke
 an error that names the nearest known one. `Config()` is `configs/quickstart.yaml`.
 """
 
+from fer_tf.config.loading import flat
 from fer_tf.config.loading import load
 from fer_tf.config.loading import smoke
 from fer_tf.config.loading import to_dict
@@ -36,6 +37,7 @@ __all__ = [
     "SoftLabelsConfig",
     "StageConfig",
     "TrainConfig",
+    "flat",
     "load",
     "smoke",
     "to_dict",

@@ -42,6 +42,25 @@ def to_dict(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
+def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a tree's leaves by their dotted keys, as a recipe's overrides name them.
+
+    What is no number and no truth value becomes text.
+
+    >>> flat({"loss": "kd", "train": {"epochs": 20}})
+    {'loss': 'kd', 'train.epochs': 20}
+    """
+    found = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            found |= {f"{key}.{inner}": leaf for inner, leaf in flat(value).items()}
+        elif isinstance(value, bool | int | float | str):
+            found[key] = value
+        else:
+            found[key] = str(value)
+    return found
+
+
 def to_yaml(config: Config) -> str:
     """Return the resolved recipe as YAML, which `load` reads to the same `Config`."""
     return yaml.safe_dump(_plain(to_dict(config)), sort_keys=False)

@@ -12,6 +12,7 @@ from rich.progress import track
 
 from fer_tf import files
 from fer_tf import fusion
+from fer_tf import models
 from fer_tf.config import Config
 from fer_tf.config import StageConfig
 from fer_tf.data import folds
@@ -35,14 +36,12 @@ def predict_run(
     run: RunFolder,
     stage: StageConfig,
     *,
-    model: keras.Model | None = None,
     views: int = 0,
     unseen: Sequence[RunFolder] = (),
 ) -> None:
     """Write a trained model's logits: the plain pictures of validation and test.
 
     Args:
-        model: the trained model, where it is at hand; else it is read from `run`.
         views: a teacher answers this many views of each training picture as well.
         unseen: the folds whose models have answered these views in its stead.
     """
@@ -50,11 +49,12 @@ def predict_run(
         run.path / "predict.json",
         {"views": views, "smoke": config.smoke},
         [experiment.manifest, run.weights, *(fold.predictions for fold in unseen)],
+        experiment.accept_changes,
     )
     if step.is_done():
         return
     faces = pipeline.load(config, experiment.manifest)
-    model = model or trained(config, stage, run.weights)
+    model = trained(config, stage, run.weights)
     splits = {
         name: _answers(faces[name], plain_logits(model, config, faces[name]))
         for name in ("validation", "test")
@@ -80,8 +80,6 @@ def predict_fold(
     experiment: Experiment,
     stage: StageConfig,
     fold: int,
-    *,
-    model: keras.Model | None = None,
 ) -> None:
     """Write the logits of a fold's model: validation, and views of its unseen pictures.
 
@@ -93,11 +91,12 @@ def predict_fold(
         run.path / "predict.json",
         {"views": views, "smoke": config.smoke, "fold": [fold, count]},
         [experiment.manifest, run.weights],
+        experiment.accept_changes,
     )
     if step.is_done():
         return
     faces = pipeline.load(config, experiment.manifest)
-    model = model or trained(config, stage, run.weights)
+    model = trained(config, stage, run.weights)
     _, unseen = folds.part(faces["train"], fold, count, config.seed)
     validation = faces["validation"]
     splits = {
@@ -164,7 +163,7 @@ def _logits(model: keras.Model, data: tf.data.Dataset, count: int) -> np.ndarray
         total=-(-count // BATCH_SIZE),
         transient=True,
     )
-    return np.concatenate([model.predict_on_batch(batch["image"]) for batch in batches])
+    return models.answers(model, (batch["image"] for batch in batches))
 
 
 def _answers(faces: Faces, logits: np.ndarray) -> SplitPredictions:

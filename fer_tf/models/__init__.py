@@ -5,11 +5,14 @@ goes in as it is.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import keras
 
 from fer_tf.errors import unknown_name
 from fer_tf.models import weights as first_weights
+from fer_tf.models.answers import answers
 from fer_tf.models.convnext import convnext_tiny
 from fer_tf.models.efficientnet import efficientnet_b3
 from fer_tf.models.head import HEADS
@@ -41,6 +44,7 @@ def build(
     weights: str = first_weights.NONE,
     enlarge: float = 1.0,
     head: str = LINEAR,
+    precision: str = "float32",
 ) -> keras.Model:
     """Build a classifier.
 
@@ -62,6 +66,7 @@ def build(
             would not: ConvNeXt's first is 4, of kernels that do not overlap.
         head: `linear`, or `arcface`: logits are scaled cosines, to be trained with a
             margin.
+        precision: Keras' dtype policy; weights and logits are float32 in any.
 
     Returns:
         A model from float or uint8 [batch, size, size, 3] to logits [batch, 7],
@@ -77,18 +82,33 @@ def build(
     files = first_weights.files(name, weights)
     keras.utils.set_random_seed(seed)
     side = round(enlarge * size)
-    if weights == first_weights.IMAGENET:
-        with first_weights.fetching(name):
-            backbone = MODELS[name](side, imagenet=True)
-    else:
-        backbone = MODELS[name](side)
-        fit_normalization(backbone)
-    if side != size:
-        backbone = enlarged(backbone, size)
-    model = classifier(backbone, dropout=dropout, seed=seed, name=name, head=head)
+    with _policy(precision):
+        backbone = _backbone(name, side, imagenet=weights == first_weights.IMAGENET)
+        if side != size:
+            backbone = enlarged(backbone, size)
+        model = classifier(backbone, dropout=dropout, seed=seed, name=name, head=head)
     for path in files:
         first_weights.load(model, path)
     return model
+
+
+def _backbone(name: str, side: int, imagenet: bool) -> keras.Model:
+    if imagenet:
+        with first_weights.fetching(name):
+            return MODELS[name](side, imagenet=True)
+    backbone = MODELS[name](side)
+    fit_normalization(backbone)
+    return backbone
+
+
+@contextmanager
+def _policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def check_name(name: str) -> None:
@@ -97,4 +117,4 @@ def check_name(name: str) -> None:
         raise unknown_name("model", name, MODELS)
 
 
-__all__ = ["MODELS", "build", "check_name", "weights_files"]
+__all__ = ["MODELS", "answers", "build", "check_name", "weights_files"]

@@ -49,7 +49,7 @@ class Board:
     Args:
         folder: takes the event files and `train.log`.
         title: what the stage is called.
-        hparams: what it was asked, as `flat` returns it.
+        hparams: what it was asked, as `config.flat` returns it.
         validation: whose answers are drawn; None draws none.
         pictures: the training data, for its first batch to be shown, and validation's
             worst mistakes; None shows no picture, since faces are personal data.
@@ -115,25 +115,6 @@ class Board:
                     self._hparams, start_time_secs=self._now().timestamp()
                 )
         return self._writer
-
-
-def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a tree's leaves by their dotted keys, as a recipe's overrides name them.
-
-    What HParams cannot hold, such as a list, becomes text.
-
-    >>> flat({"loss": "kd", "train": {"epochs": 20}})
-    {'loss': 'kd', 'train.epochs': 20}
-    """
-    found = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            found |= {f"{key}.{inner}": leaf for inner, leaf in flat(value).items()}
-        elif isinstance(value, bool | int | float | str):
-            found[key] = value
-        else:
-            found[key] = str(value)
-    return found
 
 
 def _line(title: str, epoch: Mapping[str, float]) -> str:

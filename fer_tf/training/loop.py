@@ -16,6 +16,7 @@ from fer_tf.errors import CheckFailed
 from fer_tf.experiment import RunFolder
 from fer_tf.training import replicas
 from fer_tf.training.average import Average
+from fer_tf.training.board import Board
 from fer_tf.training.checkpoints import Checkpoint
 from fer_tf.training.checkpoints import Progress
 from fer_tf.training.epochs import Epochs
@@ -38,7 +39,7 @@ def train(
     validate: Callable[[keras.Model], dict[str, float]],
     config: TrainConfig,
     folder: RunFolder,
-    title: str,
+    board: Board,
     *,
     strategy: tf.distribute.Strategy | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -51,8 +52,9 @@ def train(
     Args:
         task: (logits, batch) to losses by name, each [batch]; `loss` is minimised.
         validate: the model to its validation figures, `macro_f1` and `nll` among them.
-        folder: takes checkpoints, event files, `best.weights.h5` and `training.json`;
-            of several processes only the chief writes them.
+        folder: takes checkpoints, `best.weights.h5` and `training.json`; of several
+            processes only the chief writes them.
+        board: is told of every epoch, in the chief.
         strategy: the one that `model` was built under; None is this process' device.
         clock: seconds; checkpoints within an epoch and the speed go by it.
 
@@ -76,22 +78,24 @@ def train(
     done = checkpoint.progress
     if done.history or done.step:
         log.info(
-            "%s goes on after epoch %d, step %d.", title, len(done.history), done.step
+            "%s goes on after epoch %d, step %d.",
+            board.title,
+            len(done.history),
+            done.step,
         )
     writes = replicas.is_chief(strategy)
     if writes and done.history and not done.step:
         _keep(model, average, done.history, config, folder)
     step = make_step(model, task, optimizer, average, config, strategy)
-    writer = tf.summary.create_file_writer(str(folder.path)) if writes else None
     while len(done.history) < config.epochs:
-        name = f"{title} {len(done.history) + 1}/{config.epochs}"
+        name = f"{board.title} {len(done.history) + 1}/{config.epochs}"
         figures = _epoch(step, data, checkpoint, strategy, name, clock)
         figures["learning_rate"] = float(optimizer.learning_rate)
         with average.applied():
             figures |= {f"val_{k}": v for k, v in validate(model).items()}
         done.end_epoch(figures)
         if writes:
-            _note(writer, done.history[-1], title)
+            board.note(_summary(done.history, config))
             checkpoint.save()
             _keep(model, average, done.history, config, folder)
     return _summary(done.history, config)
@@ -198,27 +202,6 @@ def _score(figures: dict[str, float], config: TrainConfig) -> float:
     if config.best_by == "nll":
         return -figures["val_nll"]
     return figures["val_macro_f1"]
-
-
-def _note(
-    writer: tf.summary.SummaryWriter, figures: dict[str, float], title: str
-) -> None:
-    with writer.as_default(step=figures["epoch"]):
-        for name, value in figures.items():
-            if name != "epoch":
-                tf.summary.scalar(name.replace("val_", "validation/"), value)
-    writer.flush()
-    log.info(
-        "%s, epoch %d: loss %.3f, validation accuracy %.3f, macro-F1 %.3f, "
-        "NLL %.3f; %.0f pictures/s",
-        title,
-        figures["epoch"],
-        figures["loss"],
-        figures["val_accuracy"],
-        figures["val_macro_f1"],
-        figures["val_nll"],
-        figures["pictures_per_second"],
-    )
 
 
 def _summary(history: list[dict[str, float]], config: TrainConfig) -> dict[str, Any]:

@@ -50,28 +50,15 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     )
 
 
-def after_chief(strategy: tf.distribute.Strategy, work: Callable[[], Any]) -> Any:
-    """Do the same in every process, in the chief first: it leaves files for all."""
-    if is_chief(strategy):
-        done = work()
-        _meet(strategy)
-        return done
-    _meet(strategy)
-    return work()
-
-
-def in_chief(strategy: tf.distribute.Strategy, work: Callable[[], Any]) -> None:
-    """Do something in the chief alone; the other processes wait."""
-    if is_chief(strategy):
+def in_chief(work: Callable[[], None]) -> None:
+    """Do something in the chief alone; the other processes wait for it."""
+    ours = strategy()
+    if is_chief(ours):
         work()
-    _meet(strategy)
-
-
-def _meet(strategy: tf.distribute.Strategy) -> None:
-    """Return when every process has come here."""
-    if strategy.num_replicas_in_sync > 1:
-        ones = strategy.run(lambda: tf.ones(()))
-        strategy.reduce(tf.distribute.ReduceOp.SUM, ones, axis=None)
+    # They meet in a sum.
+    if ours.num_replicas_in_sync > 1:
+        ones = ours.run(lambda: tf.ones(()))
+        ours.reduce(tf.distribute.ReduceOp.SUM, ones, axis=None)
 
 
 def synchronize(strategy: tf.distribute.Strategy, model: keras.Model) -> None:

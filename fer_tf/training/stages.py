@@ -1,6 +1,9 @@
 """The stages of an experiment that train a model, each from files to files."""
 
+from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +30,16 @@ from fer_tf.manifest import table
 from fer_tf.models.head import ARCFACE
 from fer_tf.training import epochs
 from fer_tf.training import loop
+from fer_tf.training import replicas
 from fer_tf.training.board import Board
-from fer_tf.training.board import flat
 from fer_tf.training.epochs import Epochs
 from fer_tf.training.step import Task
 from fer_tf.training.tasks import Distilled
 from fer_tf.training.tasks import Supervised
 from fer_tf.training.teachers import Live
 from fer_tf.training.validation import Validation
+
+Lesson = tuple[Epochs, Task]
 
 MAKE_MANIFEST = "fer-tf data clean --out {path}"
 COMMANDS = {
@@ -49,18 +54,15 @@ def train_teacher(
     experiment: Experiment,
     stage: StageConfig,
     pictures: bool = False,
-) -> keras.Model | None:
+) -> None:
     """Train one teacher on labels, with a new view of every picture each epoch.
 
     Args:
         pictures: to be shown in TensorBoard; faces are personal data.
-
-    Returns:
-        The model with its best weights; None where that was done before.
     """
     run = experiment.teacher(stage.model.name)
     title = f"teacher {stage.model.name}"
-    return _supervised(config, experiment, stage, run, title, pictures)
+    _supervised(config, experiment, stage, run, title, pictures)
 
 
 def train_fold(
@@ -69,19 +71,19 @@ def train_fold(
     stage: StageConfig,
     fold: int,
     pictures: bool = False,
-) -> keras.Model | None:
+) -> None:
     """Train a teacher's model on all but one fold, as `train_teacher` does on all."""
     run = experiment.teacher(stage.model.name).fold(fold)
     title = f"teacher {stage.model.name} without fold {fold}"
-    return _supervised(config, experiment, stage, run, title, pictures, fold)
+    _supervised(config, experiment, stage, run, title, pictures, fold)
 
 
 def train_student(
     config: Config, experiment: Experiment, pictures: bool = False
-) -> keras.Model | None:
+) -> None:
     """Train the student on labels alone (CE), as `train_teacher` trains a teacher."""
     run = experiment.student("ce")
-    return _supervised(
+    _supervised(
         config, experiment, config.student, run, "student CE", pictures
     )
 
@@ -94,7 +96,7 @@ def _supervised(
     title: str,
     pictures: bool,
     fold: int | None = None,
-) -> keras.Model | None:
+) -> None:
     manifest = _manifest(config, experiment)
     count = config.soft_labels.folds
     left_out = {} if fold is None else {"fold": [fold, count]}
@@ -102,34 +104,28 @@ def _supervised(
         run.path / "train.json",
         _settings(config, stage=recipes.to_dict(stage), **left_out),
         [manifest, *_weights_files(stage)],
+        experiment.accept_changes,
     )
     if step.is_done():
-        return None
+        return
     faces = pipeline.load(config, manifest)
     shown = faces["train"]
     if fold is not None:
         shown, _ = folds.part(shown, fold, count, config.seed)
-    model = build(config, stage, weights=stage.model.weights)
-    counts = epochs.class_counts(config, shown, stage.train)
-    task = Supervised(stage.train, counts, stage.model.head)
-    data = epochs.labelled(config, shown, stage.train)
-    validate = Validation(config, faces["validation"])
-    board = Board(
-        run,
-        title,
-        _hparams(config, title, loss="ce", **recipes.to_dict(stage)),
-        validate,
-        data if pictures else None,
-    )
-    loop.train(model, task, data, validate, stage.train, run, title)
-    board.close()
-    step.finish([run.weights, run.training])
-    return model
+
+    def lesson() -> Lesson:
+        counts = epochs.class_counts(config, shown, stage.train)
+        task = Supervised(stage.train, counts, stage.model.head)
+        return epochs.labelled(config, shown, stage.train), task
+
+    asked = {"loss": "ce", **recipes.to_dict(stage)}
+    validation = faces["validation"]
+    _train(config, stage, step, run, title, asked, lesson, validation, pictures)
 
 
 def distill(
     config: Config, experiment: Experiment, loss: str, pictures: bool = False
-) -> keras.Model | None:
+) -> None:
     """Train the student on labels and the fused teachers' soft labels.
 
     It cycles through the very views that the teachers have answered; or, where they
@@ -137,9 +133,6 @@ def distill(
 
     Args:
         pictures: as of `train_teacher`.
-
-    Returns:
-        As `train_teacher` does.
 
     Raises:
         UserError: the soft labels, or the stage it starts from, are not there; or they
@@ -165,35 +158,61 @@ def distill(
             *start,
             *_weights_files(config.student),
         ],
+        experiment.accept_changes,
     )
     if step.is_done():
-        return None
+        return
     faces = pipeline.load(config, manifest)
     files.write_json(run.judgement, fusion.judge(config, experiment))
-    model = build(config, config.student, weights=config.student.model.weights)
-    for weights in start:
-        model.load_weights(weights)
-    data, task = _lesson(config, experiment, loss, faces["train"])
-    validate = Validation(config, faces["validation"])
+    stage = StageConfig(config.student.model, settings.train)
     title = f"student {loss.upper()}"
-    student = recipes.to_dict(config.student.model)
-    asked = {"loss": loss, "model": student, **recipes.to_dict(settings)}
-    board = Board(
-        run,
-        title,
-        _hparams(config, title, **asked),
-        validate,
-        data if pictures else None,
+    asked = {"loss": loss, "model": recipes.to_dict(stage.model)}
+    asked |= recipes.to_dict(settings)
+    lesson = partial(_lesson, config, experiment, loss, faces["train"])
+    validation = faces["validation"]
+    _train(config, stage, step, run, title, asked, lesson, validation, pictures, start)
+
+
+def _train(
+    config: Config,
+    stage: StageConfig,
+    step: Step,
+    run: RunFolder,
+    title: str,
+    asked: Mapping[str, Any],
+    lesson: Callable[[], Lesson],
+    validation: Faces,
+    pictures: bool,
+    start: Sequence[Path] = (),
+) -> None:
+    """Train a stage's model, on all replicas that there are, and finish its step.
+
+    Args:
+        asked: what TensorBoard compares stages by.
+        lesson: what it is shown and what it learns from that.
+        start: the weights that it starts from, in place of the recipe's.
+    """
+    strategy = replicas.strategy()
+    with strategy.scope():
+        weights, precision = stage.model.weights, stage.train.precision
+        model = build(config, stage, weights=weights, precision=precision)
+        for path in start:
+            model.load_weights(path)
+        data, task = lesson()
+    validate = Validation(config, validation)
+    hparams = _hparams(config, title, **asked)
+    board = Board(run, title, hparams, validate, data if pictures else None)
+    loop.train(
+        model, task, data, validate, stage.train, run, board, strategy=strategy
     )
-    loop.train(model, task, data, validate, settings.train, run, title)
-    board.close()
-    step.finish([run.weights, run.training])
-    return model
+    if replicas.is_chief(strategy):
+        board.close()
+        step.finish([run.weights, run.training])
 
 
 def _lesson(
     config: Config, experiment: Experiment, loss: str, faces: Faces
-) -> tuple[Epochs, Task]:
+) -> Lesson:
     """Return what a student is shown, and what it learns from it."""
     settings = getattr(config.distill, loss)
     train = settings.train
@@ -222,13 +241,18 @@ def _live_files(config: Config, experiment: Experiment) -> list[Path]:
 
 
 def build(
-    config: Config, stage: StageConfig, *, weights: str = "none"
+    config: Config,
+    stage: StageConfig,
+    *,
+    weights: str = "none",
+    precision: str = "float32",
 ) -> keras.Model:
     """Build a stage's model for the recipe's picture size.
 
     Args:
         weights: what training starts from, as `models.build` takes it. A model that
             has been trained reads its own and needs no others.
+        precision: what it is trained in; it answers in float32.
     """
     return models.build(
         stage.model.name,
@@ -238,6 +262,7 @@ def build(
         weights=weights,
         enlarge=stage.model.enlarge,
         head=stage.model.head,
+        precision=precision,
     )
 
 
@@ -300,7 +325,13 @@ def _settings(config: Config, **more: Any) -> dict[str, Any]:
     common = {name: tree[name] for name in ("seed", "smoke", "face", "augment")}
     weights = config.data.source_weights
     views = config.soft_labels.views
-    return {**common, "source_weights": weights, "views": views, **more}
+    return {
+        **common,
+        "source_weights": weights,
+        "views": views,
+        "replicas": replicas.strategy().num_replicas_in_sync,
+        **more,
+    }
 
 
 def _hparams(config: Config, title: str, **asked: Any) -> dict[str, Any]:
@@ -311,4 +342,4 @@ def _hparams(config: Config, title: str, **asked: Any) -> dict[str, Any]:
         "seed": config.seed,
         "face": {"size": config.face.size},
     }
-    return flat({**common, **asked})
+    return recipes.flat({**common, **asked})

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from fer_tf import metrics
+from fer_tf import models
 from fer_tf.config import Config
 from fer_tf.data import pipeline
 from fer_tf.data.pipeline import Faces
@@ -30,8 +31,7 @@ class Validation:
 
     def __call__(self, model: keras.Model) -> dict[str, float]:
         """Return the model's `FIGURES`."""
-        images = (batch["image"] for batch in self._batches)
-        logits = np.concatenate([model.predict_on_batch(each) for each in images])
+        logits = models.answers(model, (batch["image"] for batch in self._batches))
         self.probs = metrics.softmax(logits)
         summary = metrics.summary(self.labels, self.probs)
         return {name: summary[name] for name in FIGURES}

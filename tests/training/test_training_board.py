@@ -227,7 +227,7 @@ def test_a_mixed_target_is_told_by_its_two_likeliest():
 
 
 def test_hparams_and_the_end_are_told(tmp_path):
-    asked = boards.flat({"loss": "kd", "train": {"epochs": 3, "weights": [1, 2]}})
+    asked = recipes.flat({"loss": "kd", "train": {"epochs": 3, "weights": [1, 2]}})
     board = Board(RunFolder(tmp_path), "student KD", asked, now=lambda: NOW)
     train(board)
     board.close()

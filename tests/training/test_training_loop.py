@@ -14,6 +14,7 @@ from fer_tf.errors import CheckFailed
 from fer_tf.experiment import RunFolder
 from fer_tf.training import loop
 from fer_tf.training.average import Average
+from fer_tf.training.board import Board
 from fer_tf.training.epochs import Epochs
 from fer_tf.training.schedules import adamw
 from fer_tf.training.step import make_step
@@ -91,7 +92,7 @@ def train(folder, config=CONFIG, of=epoch_of, model=None):
         validate,
         config,
         RunFolder(folder),
-        "test",
+        Board(RunFolder(folder), "test"),
     )
     return model, found
 
@@ -206,7 +207,7 @@ def test_event_files_tell_of_skipped_steps(trained):
         for event in tf.compat.v1.train.summary_iterator(str(path))
         for value in event.summary.value
     }
-    assert "skipped_steps" in tags
+    assert "optimizer/skipped_steps" in tags
 
 
 def test_five_skipped_steps_in_a_row_stop_the_run(tmp_path):
@@ -277,7 +278,8 @@ def test_a_stopped_run_ends_in_the_same_weights(
 
     clock = itertools.count(0.0, seconds_a_step).__next__
     data = data_of(epoch_of)
-    given = (validate, CONFIG, RunFolder(tmp_path), "test")
+    folder = RunFolder(tmp_path)
+    given = (validate, CONFIG, folder, Board(folder, "test"))
     with pytest.raises(tf.errors.OpError):
         loop.train(model, task, data, *given, clock=clock)
     model = small_model()

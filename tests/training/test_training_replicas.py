@@ -24,6 +24,7 @@ import tensorflow as tf
 from fer_tf.config import TrainConfig
 from fer_tf.experiment import RunFolder
 from fer_tf.training import loop
+from fer_tf.training.board import Board
 from fer_tf.training import replicas
 from fer_tf.training.epochs import Epochs
 from fer_tf.training.tasks import Supervised
@@ -75,7 +76,8 @@ def validate(model):
 
 loop.train(
     model, Supervised(), Epochs(of, 6, 16, list), validate,
-    TrainConfig(epochs=3, learning_rate=0.01, ema=0.9), RunFolder(folder), "test",
+    TrainConfig(epochs=3, learning_rate=0.01, ema=0.9), RunFolder(folder),
+    Board(RunFolder(folder), "test"),
     strategy=strategy,
 )
 values = [each.numpy() for each in model.variables]

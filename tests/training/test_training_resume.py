@@ -32,6 +32,7 @@ from fer_tf import files
 from fer_tf.config import TrainConfig
 from fer_tf.experiment import RunFolder
 from fer_tf.training import loop
+from fer_tf.training.board import Board
 from fer_tf.training.epochs import Epochs
 from fer_tf.training.tasks import Supervised
 
@@ -76,7 +77,8 @@ if stop_at == "between":
 print("ready", flush=True)
 loop.train(
     model, Supervised(), Epochs(of, 10, 16, list), validate,
-    TrainConfig(epochs=4, ema=0.9), RunFolder(folder), "test",
+    TrainConfig(epochs=4, ema=0.9), RunFolder(folder),
+    Board(RunFolder(folder), "test"),
     clock=itertools.count(0, 300).__next__,
 )
 np.savez(folder / "final.npz", *model.get_weights())

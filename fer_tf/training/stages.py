@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import pandas as pd
 
 from fer_tf import config as recipes
 from fer_tf import files
@@ -19,16 +18,13 @@ from fer_tf.config import Config
 from fer_tf.config import StageConfig
 from fer_tf.data import folds
 from fer_tf.data import pipeline
-from fer_tf.data import sampling
 from fer_tf.data.pipeline import Faces
-from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
 from fer_tf.fusion.pool import Pool
-from fer_tf.manifest import table
-from fer_tf.models.head import ARCFACE
 from fer_tf.training import epochs
+from fer_tf.training import inputs
 from fer_tf.training import loop
 from fer_tf.training import replicas
 from fer_tf.training.board import Board
@@ -41,12 +37,26 @@ from fer_tf.training.validation import Validation
 
 Lesson = tuple[Epochs, Task]
 
-MAKE_MANIFEST = "fer-tf data clean --out {path}"
-COMMANDS = {
-    "ce": "fer-tf train --stage student",
-    "kd": "fer-tf distill --loss kd",
-    "dkd": "fer-tf distill --loss dkd",
-}
+
+@dataclass(frozen=True)
+class _Plan:
+    """One training.
+
+    Attributes:
+        run: where it leaves its files.
+        title: what it is called.
+        stage: the model, and how it is trained.
+        asked: what TensorBoard compares stages by.
+        lesson: returns what the model is shown, and what it learns from that.
+        start: the weights that it starts from, in place of the recipe's.
+    """
+
+    run: RunFolder
+    title: str
+    stage: StageConfig
+    asked: Mapping[str, Any]
+    lesson: Callable[[], Lesson]
+    start: Sequence[Path] = ()
 
 
 def train_teacher(
@@ -82,10 +92,8 @@ def train_student(
     config: Config, experiment: Experiment, pictures: bool = False
 ) -> None:
     """Train the student on labels alone (CE), as `train_teacher` trains a teacher."""
-    run = experiment.student("ce")
-    _supervised(
-        config, experiment, config.student, run, "student CE", pictures
-    )
+    run, title = experiment.student("ce"), "student CE"
+    _supervised(config, experiment, config.student, run, title, pictures)
 
 
 def _supervised(
@@ -97,13 +105,13 @@ def _supervised(
     pictures: bool,
     fold: int | None = None,
 ) -> None:
-    manifest = _manifest(config, experiment)
+    manifest = inputs.manifest(config, experiment)
     count = config.soft_labels.folds
     left_out = {} if fold is None else {"fold": [fold, count]}
     step = Step(
         run.path / "train.json",
         _settings(config, stage=recipes.to_dict(stage), **left_out),
-        [manifest, *_weights_files(stage)],
+        [manifest, *inputs.first_weights(stage)],
         experiment.accept_changes,
     )
     if step.is_done():
@@ -119,8 +127,8 @@ def _supervised(
         return epochs.labelled(config, shown, stage.train), task
 
     asked = {"loss": "ce", **recipes.to_dict(stage)}
-    validation = faces["validation"]
-    _train(config, stage, step, run, title, asked, lesson, validation, pictures)
+    plan = _Plan(run, title, stage, asked, lesson)
+    _train(config, plan, step, faces["validation"], pictures)
 
 
 def distill(
@@ -140,68 +148,49 @@ def distill(
     """
     settings = getattr(config.distill, loss)
     run = experiment.student(loss)
-    manifest = _manifest(config, experiment)
-    _check_soft_labels(config, experiment)
-    start = _start(experiment, settings.start)
+    stage = StageConfig(config.student.model, settings.train)
+    manifest = inputs.manifest(config, experiment)
+    soft_labels = inputs.soft_labels(config, experiment)
+    start = inputs.start(experiment, settings.start)
+    model = recipes.to_dict(stage.model)
+    asked = recipes.to_dict(settings)
     step = Step(
         run.path / "train.json",
-        _settings(
-            config,
-            model=recipes.to_dict(config.student.model),
-            distill=recipes.to_dict(settings),
-            teacher=config.distill.teacher,
-        ),
+        _settings(config, model=model, distill=asked, teacher=config.distill.teacher),
         [
             manifest,
-            experiment.soft_labels,
-            *_live_files(config, experiment),
+            soft_labels,
+            *inputs.live_teachers(config, experiment),
             *start,
-            *_weights_files(config.student),
+            *inputs.first_weights(stage),
         ],
         experiment.accept_changes,
     )
     if step.is_done():
         return
     faces = pipeline.load(config, manifest)
-    files.write_json(run.judgement, fusion.judge(config, experiment))
-    stage = StageConfig(config.student.model, settings.train)
-    title = f"student {loss.upper()}"
-    asked = {"loss": loss, "model": recipes.to_dict(stage.model)}
-    asked |= recipes.to_dict(settings)
+    judgement = fusion.judge(config, experiment)
+    replicas.in_chief(partial(files.write_json, run.judgement, judgement))
     lesson = partial(_lesson, config, experiment, loss, faces["train"])
-    validation = faces["validation"]
-    _train(config, stage, step, run, title, asked, lesson, validation, pictures, start)
+    asked = {"loss": loss, "model": model, **asked}
+    plan = _Plan(run, f"student {loss.upper()}", stage, asked, lesson, start)
+    _train(config, plan, step, faces["validation"], pictures)
 
 
 def _train(
-    config: Config,
-    stage: StageConfig,
-    step: Step,
-    run: RunFolder,
-    title: str,
-    asked: Mapping[str, Any],
-    lesson: Callable[[], Lesson],
-    validation: Faces,
-    pictures: bool,
-    start: Sequence[Path] = (),
+    config: Config, plan: _Plan, step: Step, validation: Faces, pictures: bool
 ) -> None:
-    """Train a stage's model, on all replicas that there are, and finish its step.
-
-    Args:
-        asked: what TensorBoard compares stages by.
-        lesson: what it is shown and what it learns from that.
-        start: the weights that it starts from, in place of the recipe's.
-    """
-    strategy = replicas.strategy()
+    """Train on all replicas that there are, and finish the step."""
+    strategy, stage, run = replicas.strategy(), plan.stage, plan.run
     with strategy.scope():
         weights, precision = stage.model.weights, stage.train.precision
         model = build(config, stage, weights=weights, precision=precision)
-        for path in start:
+        for path in plan.start:
             model.load_weights(path)
-        data, task = lesson()
+        data, task = plan.lesson()
     validate = Validation(config, validation)
-    hparams = _hparams(config, title, **asked)
-    board = Board(run, title, hparams, validate, data if pictures else None)
+    hparams = _hparams(config, plan.title, **plan.asked)
+    board = Board(run, plan.title, hparams, validate, data if pictures else None)
     loop.train(
         model, task, data, validate, stage.train, run, board, strategy=strategy
     )
@@ -229,17 +218,6 @@ def _lesson(
     return data, Live(task, teachers, pool)
 
 
-def _live_files(config: Config, experiment: Experiment) -> list[Path]:
-    """Return what live teachers are made from; nothing for stored ones."""
-    if config.distill.teacher == "stored":
-        return []
-    names = [stage.model.name for stage in config.teachers]
-    paths = [experiment.teacher(name).weights for name in names]
-    for path in paths:
-        experiment.need(path, "fer-tf train --stage teachers")
-    return [experiment.soft_labels.with_suffix(".json"), *paths]
-
-
 def build(
     config: Config,
     stage: StageConfig,
@@ -264,60 +242,6 @@ def build(
         head=stage.model.head,
         precision=precision,
     )
-
-
-def _weights_files(stage: StageConfig) -> list[Path]:
-    return models.weights_files(stage.model.name, stage.model.weights)
-
-
-def _manifest(config: Config, experiment: Experiment) -> Path:
-    """Return the manifest, which must have what the recipe wants to be drawn from it.
-
-    What is wrong is told before a step is begun, so that it leaves no trace.
-    """
-    path = experiment.manifest
-    experiment.need(path, MAKE_MANIFEST.format(path=path))
-    weights = epochs.source_weights(config)
-    with_margin = [
-        teacher.model.name
-        for teacher in config.teachers
-        if teacher.model.head == ARCFACE
-    ]
-    if weights or with_margin:
-        rows = table.read(path)
-        trained = rows[table.kept(rows) & (rows["split"] == "train")]
-        sampling.check_sources(trained["source"].to_numpy(str), weights)
-        if with_margin:
-            _check_one_class(trained, with_margin)
-    return path
-
-
-def _check_one_class(trained: pd.DataFrame, teachers: Sequence[str]) -> None:
-    parts = [np.array(text.split(), float) for text in trained["distribution"]]
-    mixed = trained[[each.max() < 1 for each in parts]]
-    if len(mixed):
-        raise UserError(
-            f"{', '.join(teachers)}: model.head={ARCFACE} keeps a margin from the one "
-            f"class that a picture has, but {len(mixed)} training pictures (of "
-            f"{', '.join(sorted(set(mixed['source'])))}; first {mixed['key'].iloc[0]}) "
-            "have votes for several. Give in the recipe `head: linear`, or clean again "
-            "with one label each: data.ferplus_weight=0 trains on FER2013's, "
-            "data.disagreeing=list merges no duplicates; and leave out other sources "
-            "with votes."
-        )
-
-
-def _check_soft_labels(config: Config, experiment: Experiment) -> None:
-    rows = table.read(experiment.manifest)
-    trained = table.kept(rows) & (rows["split"] == "train")
-    fusion.checked(config, experiment).lookup(rows["key"][trained])
-
-
-def _start(experiment: Experiment, stage: str) -> list[Path]:
-    if stage == "scratch":
-        return []
-    weights = experiment.student(stage).weights
-    return [experiment.need(weights, COMMANDS[stage])]
 
 
 def _settings(config: Config, **more: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from fer_tf.training.average import Average
 
 Batch = dict[str, tf.Tensor]
 Losses = dict[str, tf.Tensor]
+Gradients = tuple[list[tf.Tensor], Losses]
 Task = Callable[[tf.Tensor, Batch], Losses]
 Step = Callable[[Batch], Losses]
 
@@ -35,19 +36,13 @@ def make_step(
     others = [each.value for each in model.non_trainable_variables]
     gradients_of = _gradients_of(model, task, config, strategy)
 
-    def forward(batch: Batch) -> tuple[list[tf.Tensor], Losses]:
+    def forward(batch: Batch) -> Gradients:
         gradients, values = gradients_of(batch)
         if strategy.num_replicas_in_sync > 1:
             gradients, values = tf.distribute.get_replica_context().all_reduce(
                 tf.distribute.ReduceOp.MEAN, [gradients, values]
             )
-        # It is finite where all of them are.
-        norm = tf.linalg.global_norm(gradients)
-        if config.clip_norm:
-            gradients, _ = tf.clip_by_global_norm(
-                gradients, config.clip_norm, use_norm=norm
-            )
-        return gradients, {**values, "gradient_norm": norm}
+        return _clipped(gradients, values, config.clip_norm)
 
     def update(gradients: list[tf.Tensor]) -> None:
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -80,19 +75,28 @@ def make_step(
     return step
 
 
+def _clipped(gradients: list[tf.Tensor], values: Losses, most: float) -> Gradients:
+    """Return gradients of a global norm of `most` or less, 0 for any, and the norm."""
+    # It is finite where all of them are.
+    norm = tf.linalg.global_norm(gradients)
+    if most:
+        gradients, _ = tf.clip_by_global_norm(gradients, most, use_norm=norm)
+    return gradients, {**values, "gradient_norm": norm}
+
+
 def _gradients_of(
     model: keras.Model,
     task: Task,
     config: TrainConfig,
     strategy: tf.distribute.Strategy,
-) -> Callable[[Batch], tuple[list[tf.Tensor], Losses]]:
+) -> Callable[[Batch], Gradients]:
     """Return what a replica does with its part of a batch, before it hears of others.
 
     Raises:
         UserError: it is to be compiled, and there are several replicas.
     """
 
-    def gradients_of(batch: Batch) -> tuple[list[tf.Tensor], Losses]:
+    def gradients_of(batch: Batch) -> Gradients:
         with tf.GradientTape() as tape:
             losses = task(model(batch["image"], training=True), batch)
             means = {name: tf.reduce_mean(each) for name, each in losses.items()}

@@ -27,6 +27,7 @@ from fer_tf.manifest.clean import clean
 from fer_tf.models.head import SCALE
 from fer_tf.models.head import classifier
 from fer_tf.sources import drawn
+from fer_tf.training import inputs
 from fer_tf.training import stages
 from fer_tf.training.schedules import adamw
 from fer_tf.training.tasks import Supervised
@@ -216,7 +217,7 @@ def test_one_label_each_is_what_an_arcface_head_takes(tmp_path):
     experiment = Experiment(tmp_path)
     config = Config(teachers=(StageConfig(ARCFACE),))
     manifest_of(experiment, votes=0)
-    assert stages._manifest(config, experiment) == experiment.manifest
+    assert inputs.manifest(config, experiment) == experiment.manifest
 
 
 def test_a_stages_model_has_its_head():

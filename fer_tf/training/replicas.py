@@ -22,9 +22,15 @@ from fer_tf.training.epochs import Share
 def strategy() -> tf.distribute.Strategy:
     """Return this process' strategy; its first call comes before any other of TF's.
 
+    Without a GPU, operations are deterministic from then on: a run that was killed ends
+    in the very weights of one that was not. On GPUs that would cost too much time.
+
     Raises:
         UserError: `TF_CONFIG` does not say which process of which this is.
     """
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        tf.config.experimental.enable_op_determinism()
     if "TF_CONFIG" in os.environ:
         try:
             return tf.distribute.MultiWorkerMirroredStrategy()
@@ -35,7 +41,7 @@ def strategy() -> tf.distribute.Strategy:
                 '"worker", "index": 0}}, with another index in every process. Unset '
                 "it to train in this process alone."
             ) from None
-    if len(tf.config.list_physical_devices("GPU")) > 1:
+    if len(gpus) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
 

@@ -41,8 +41,9 @@ class Finding:
     Attributes:
         worse_by: how much worse the candidate is; negative where it is better.
         interval: the paired 95 % interval of `worse_by`.
-        verdict: `fail` where it is worse by more than the limit and surely worse;
-            `inconclusive` where the interval holds the limit; else `pass`.
+        verdict: `fail` where it is worse by more than the limit and the interval
+            excludes zero; else `inconclusive` where it, or the interval, reaches
+            beyond the limit; else `pass`.
     """
 
     figure: str
@@ -104,12 +105,14 @@ def judge(
 
 def judge_rule(rule: Rule, changes: Mapping[str, list[float]]) -> Finding:
     """Return what `rule` says of candidate minus baseline, `[value, low, high]`."""
-    value, *ends = (rule.sign * number for number in changes[rule.figure])
+    # Adding 0 makes -0 the 0 that a reader expects.
+    value, *ends = (rule.sign * number + 0.0 for number in changes[rule.figure])
     low, high = sorted(ends)
     if value > rule.limit and low > 0:
         verdict = "fail"
     else:
-        verdict = "inconclusive" if high > rule.limit else "pass"
+        # A percentile interval need not hold its own value: ECE's may lie below it.
+        verdict = "inconclusive" if max(value, high) > rule.limit else "pass"
     return Finding(rule.figure, rule.limit, value, (low, high), verdict)
 
 

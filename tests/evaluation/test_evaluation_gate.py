@@ -77,9 +77,10 @@ def test_a_much_better_candidate_passes(answer, baseline):
         ([-0.02, -0.05, 0.01], "inconclusive"),
         ([-0.005, -0.02, 0.01], "inconclusive"),
         ([-0.005, -0.009, -0.001], "pass"),
+        ([-0.011, -0.009, 0.002], "inconclusive"),
         ([0.05, 0.02, 0.08], "pass"),
     ],
-    ids=["surely worse", "perhaps worse", "wide", "a little worse", "better"],
+    ids=["surely", "perhaps", "wide", "a little", "beside its interval", "better"],
 )
 def test_the_verdict_by_hand(change, verdict):
     drop = judge_rule(Rule("macro_f1", 0.01, -1), {"macro_f1": change})

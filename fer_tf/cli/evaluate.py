@@ -1,7 +1,6 @@
 """`fer-tf fuse`, `calibrate`, `evaluate`, `compare` and `gate`."""
 
 from collections.abc import Mapping
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from fer_tf.config import Config
 from fer_tf.errors import CheckFailed
 
 RUN = click.Path(path_type=Path, exists=True)
-FIGURES = ("accuracy", "macro_f1", "lowest_three_f1", "nll", "ece")
 
 split_option = click.option(
     "--split",
@@ -91,17 +89,21 @@ def compare(
 ) -> None:
     """Compare runs with the first, paired on the same records.
 
-    A run is a model's folder, or the predictions.npz in it.
+    A run is a model's folder, or the predictions.npz in it. Several seeds of one
+    recipe, joined by commas, count as one run and are shown as mean and spread. The
+    table is Markdown, ready for a README.
 
     \b
     Example: fer-tf compare runs/quickstart/student-ce runs/quickstart/student-kd
+    Seeds:   fer-tf compare runs/a0/student-ce,runs/a1/student-ce runs/b/student-ce
     """
     from fer_tf.evaluation import comparison
 
-    paths = [Path(name) for name in names]
-    table = comparison.compare(comparison.load_all(paths, split), seed)
-    _write(out, table)
-    Console().print(*_comparison_tables(table))
+    runs = [_seeds(name) for name in names]
+    content = comparison.compare(comparison.load_all(runs, split), seed)
+    inputs = comparison.inputs([path for seeds in runs for path in seeds])
+    _write(out, {**content, "split": split, "seed": seed, "inputs": inputs})
+    click.echo(comparison.markdown(content))
 
 
 @click.command()
@@ -129,15 +131,28 @@ def gate(
 ) -> None:
     """Tell whether a candidate may take the baseline's place; exit 1 if not.
 
+    It fails a rule where it is worse by more than the limit and the paired interval
+    excludes zero. Where that interval still reaches beyond the limit, the verdict is
+    `inconclusive`: exit 1 as well, unless that is allowed.
+
     \b
     Example: fer-tf gate runs/new/student-kd runs/old/student-kd --out gate.json
     """
     from fer_tf.evaluation import comparison
     from fer_tf.evaluation import gate as gates
 
-    answers = [comparison.load_answers(path, split) for path in (candidate, baseline)]
+    paths = [candidate, baseline]
+    answers = [comparison.load_answers(path, split) for path in paths]
     verdict = gates.judge(*answers, gates.load_rules(rules or gates.SHIPPED), seed)
-    _write(out, verdict)
+    asked = {
+        "candidate": str(candidate),
+        "baseline": str(baseline),
+        "rules": str(rules or gates.SHIPPED.name),
+        "split": split,
+        "seed": seed,
+        "inputs": comparison.inputs(paths),
+    }
+    _write(out, {**verdict, **asked})
     Console().print(_findings_table(verdict))
     if verdict["verdict"] == "pass":
         return
@@ -145,47 +160,15 @@ def gate(
         raise CheckFailed(f"the gate's verdict on {candidate}: {verdict['verdict']}.")
 
 
+def _seeds(name: str) -> list[Path]:
+    """Return the runs that commas join; a path may hold a comma itself."""
+    whole = Path(name)
+    return [whole] if whole.exists() else [Path(part) for part in name.split(",")]
+
+
 def _write(out: Path | None, content: Mapping[str, Any]) -> None:
     if out:
         files.write_json(out, content)
-
-
-def _comparison_tables(content: Mapping[str, Any]) -> list[Table]:
-    """Return a table of the runs, and one of each run minus the first."""
-    runs = {
-        name: [_estimate(run, figure) for figure in FIGURES]
-        for name, run in content["runs"].items()
-    }
-    changes = {
-        name: [
-            *(_change(row[figure]) for figure in FIGURES),
-            f"{content['mcnemar'][name]['p']:.2g}",
-        ]
-        for name, row in content["differences"].items()
-    }
-    return [
-        _table(f"n = {content['n']:,}, 95 % intervals", runs),
-        _table(f"minus {content['baseline']}", changes),
-    ]
-
-
-def _table(title: str, columns: Mapping[str, Sequence[str]]) -> Table:
-    """Return a table with a row per figure and a column per run."""
-    table = Table("", *columns, title=title, box=box.SIMPLE, show_lines=True)
-    names = [*FIGURES, "McNemar p"]
-    for name, *row in zip(names, *columns.values()):
-        table.add_row(name, *row)
-    return table
-
-
-def _estimate(run: Mapping[str, Any], figure: str) -> str:
-    interval = run["intervals"].get(figure)
-    ends = "\n{:.3f} to {:.3f}".format(*interval) if interval else ""
-    return f"{run[figure]:.3f}{ends}"
-
-
-def _change(values: Sequence[float]) -> str:
-    return "{:+.3f}\n{:+.3f} to {:+.3f}".format(*values)
 
 
 def _findings_table(verdict: Mapping[str, Any]) -> Table:

@@ -1,19 +1,27 @@
-"""Two or more models on the same records: paired differences and McNemar's test."""
+"""Two or more models on the same records: paired differences and McNemar's test.
+
+A model may be several seeds of one recipe: then its figures are means with a spread.
+"""
 
 import logging
+from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from fer_tf import files
 from fer_tf import metrics
 from fer_tf import predictions
 from fer_tf.calibration import Calibration
+from fer_tf.config import flat
 from fer_tf.errors import UserError
 from fer_tf.evaluation import scoring
 from fer_tf.experiment import RunFolder
+from fer_tf.labels import NUM_CLASSES
 from fer_tf.predictions import Predictions
 from fer_tf.predictions import SplitPredictions
 
@@ -24,38 +32,122 @@ def compare(answers: Mapping[str, SplitPredictions], seed: int = 0) -> dict[str,
     """Compare every model with the first one.
 
     Args:
-        answers: calibrated logits [n, 7] by model, about the same records.
+        answers: calibrated logits by model, about the same records: [n, 7], or of
+            several seeds of one recipe [n, seeds, 7].
 
     Returns:
-        `runs`: `scoring.figures` of each model. `differences`: each later model minus
-        the first, `[value, low, high]`, paired over groups. `mcnemar`: its test.
+        `runs`: `scoring.figures` of each model, or its `over_seeds`. `differences`:
+        each later model `minus` the first. `mcnemar`: its test, where neither has
+        several seeds.
     """
     aligned = predictions.align(answers)
     baseline, *others = aligned
     labels, groups = aligned[baseline].labels, aligned[baseline].groups
-    probs = {name: metrics.softmax(split.logits) for name, split in aligned.items()}
-    differences = {
-        name: metrics.with_intervals(
-            metrics.differences,
-            labels,
-            probs[name],
-            probs[baseline],
-            groups=groups,
-            seed=seed,
-        )
-        for name in others
-    }
+    probs = {name: _by_seed(split) for name, split in aligned.items()}
     return {
         "baseline": baseline,
         "n": len(labels),
         "groups": len(np.unique(groups)),
-        "runs": {
-            name: scoring.figures(split, seed) for name, split in aligned.items()
+        "runs": {name: _run(split, seed) for name, split in aligned.items()},
+        "differences": {
+            name: minus(labels, probs[name], probs[baseline], groups, seed)
+            for name in others
         },
-        "differences": differences,
         "mcnemar": {
-            name: mcnemar(labels, probs[name], probs[baseline]) for name in others
+            name: mcnemar(labels, probs[name][:, 0], probs[baseline][:, 0])
+            for name in others
+            if probs[name].shape[1] == probs[baseline].shape[1] == 1
         },
+    }
+
+
+def _by_seed(answers: SplitPredictions) -> np.ndarray:
+    """Return probabilities [n, seeds, 7]."""
+    return metrics.softmax(answers.logits.reshape(len(answers), -1, NUM_CLASSES))
+
+
+def _run(answers: SplitPredictions, seed: int) -> dict[str, Any]:
+    if answers.logits.ndim == 2:
+        return scoring.figures(answers, seed)
+    return over_seeds(answers.labels, _by_seed(answers))
+
+
+def over_seeds(labels: np.ndarray, probs: np.ndarray) -> dict[str, Any]:
+    """Return each figure's mean over the seeds of a recipe, and its spread.
+
+    Args:
+        labels: [n], integers.
+        probs: [n, seeds, 7], of two seeds or more.
+
+    Returns:
+        The mean of each number in `metrics.summary`; `spread`, their standard
+        deviations (over seeds - 1); `by_seed`, the summaries themselves.
+    """
+    by_seed = [metrics.summary(labels, probs[:, k]) for k in range(probs.shape[1])]
+    names = [name for name, value in by_seed[0].items() if isinstance(value, float)]
+    values = np.array([[summary[name] for name in names] for summary in by_seed])
+    spread = values.std(axis=0, ddof=1).tolist()
+    return {
+        **dict(zip(names, values.mean(axis=0).tolist(), strict=True)),
+        "spread": dict(zip(names, spread, strict=True)),
+        "n": len(labels),
+        "by_seed": by_seed,
+    }
+
+
+def minus(
+    labels: np.ndarray,
+    probs: np.ndarray,
+    baseline: np.ndarray,
+    groups: np.ndarray,
+    seed: int = 0,
+) -> dict[str, list[float]]:
+    """Return by how much each figure of one model is above another's.
+
+    A figure of several seeds is its mean over them. The interval is paired over
+    groups, and draws the seeds as well, since another training would have had others.
+    With few seeds it is too narrow, for they seem to spread by sqrt(1 - 1 / seeds) of
+    what seeds do.
+
+    Args:
+        labels: [n], integers.
+        probs: [n, seeds, 7], of the one.
+        baseline: [n, seeds, 7], of the other.
+        groups: [n].
+
+    Returns:
+        `[value, low, high]` by figure, those of `metrics.differences`.
+    """
+    rng = np.random.default_rng((seed, 1))
+
+    def drawn(labels: np.ndarray, *both: np.ndarray) -> list[float]:
+        seeds = (rng.integers(each.shape[1], size=each.shape[1]) for each in both)
+        some = (each[:, chosen] for each, chosen in zip(both, seeds, strict=True))
+        return list(_mean_differences(labels, *some).values())
+
+    values = _mean_differences(labels, probs, baseline)
+    ends = metrics.bootstrap_interval(
+        drawn, labels, probs, baseline, groups=groups, seed=seed
+    )
+    rows = np.column_stack([list(values.values()), *ends])
+    return dict(zip(values, rows.tolist(), strict=True))
+
+
+def _mean_differences(
+    labels: np.ndarray, probs: np.ndarray, baseline: np.ndarray
+) -> dict[str, float]:
+    ours, theirs = _mean_figures(labels, probs), _mean_figures(labels, baseline)
+    return {name: ours[name] - theirs[name] for name in ours}
+
+
+def _mean_figures(labels: np.ndarray, probs: np.ndarray) -> dict[str, float]:
+    by_seed = [
+        {**metrics.headline(labels, each), "ece": metrics.ece(labels, each)}
+        for each in np.moveaxis(probs, 1, 0)
+    ]
+    return {
+        name: float(np.mean([figures[name] for figures in by_seed]))
+        for name in by_seed[0]
     }
 
 
@@ -103,21 +195,144 @@ def load_answers(path: Path, split: str) -> SplitPredictions:
     return answers.with_logits(calibration.scale(answers.logits, split))
 
 
-def load_all(paths: list[Path], split: str) -> dict[str, SplitPredictions]:
-    """Return `load_answers` of each path, by the shortest name that tells them apart.
+def load_seeds(paths: Sequence[Path], split: str) -> SplitPredictions:
+    """Return `load_answers` of one run; of several seeds, logits [n, seeds, 7].
 
     Raises:
-        UserError: fewer than two different paths.
+        UserError: the runs are not of one recipe, or two have the same seed.
     """
-    if len(set(paths)) != len(paths) or len(paths) < 2:
+    if len(paths) == 1:
+        return load_answers(paths[0], split)
+    _check_one_recipe(paths)
+    answers = {str(path): load_answers(path, split) for path in paths}
+    first, *rest = predictions.align(answers).values()
+    return first.with_logits(np.stack([each.logits for each in (first, *rest)], axis=1))
+
+
+def _check_one_recipe(paths: Sequence[Path]) -> None:
+    """Hold what the runs were asked against each other, where they tell."""
+    records = [_folder(path) / "train.json" for path in paths]
+    asked = [
+        flat(files.read_json(record)["settings"])
+        for record in records
+        if record.exists()
+    ]
+    if len(asked) < len(records):
+        log.warning("not all of %s say of which recipe they are.", _joined(paths))
+    names = {name for settings in asked for name in settings} - {"seed"}
+    differing = sorted(
+        name for name in names if len({str(each.get(name)) for each in asked}) > 1
+    )
+    if differing:
         raise UserError(
-            f"expected two or more different runs, received {[str(p) for p in paths]}."
+            f"expected seeds of one recipe, but {_joined(paths)} differ in "
+            f"{', '.join(differing)}. Compare them as runs of their own."
         )
-    folders = [path if path.is_dir() else path.parent for path in paths]
-    names = [folder.resolve().name for folder in folders]
+    seeds = [settings["seed"] for settings in asked]
+    if len(set(seeds)) < len(seeds):
+        raise UserError(
+            f"expected different seeds, received {seeds} of {_joined(paths)}."
+        )
+
+
+def load_all(
+    runs: Sequence[Sequence[Path]], split: str
+) -> dict[str, SplitPredictions]:
+    """Return `load_seeds` of each run, by the shortest name that tells them apart.
+
+    Raises:
+        UserError: fewer than two runs, or one of them twice.
+    """
+    paths = [path for seeds in runs for path in seeds]
+    if len(set(paths)) != len(paths) or len(runs) < 2:
+        raise UserError(
+            "expected two or more different runs, received "
+            f"{[_joined(seeds) for seeds in runs]}."
+        )
+    names = [_short_name(seeds) for seeds in runs]
     if len(set(names)) != len(names):
-        names = [str(path) for path in paths]
+        names = [_joined(seeds) for seeds in runs]
     return {
-        name: load_answers(path, split)
-        for name, path in zip(names, paths, strict=True)
+        name: load_seeds(seeds, split) for name, seeds in zip(names, runs, strict=True)
     }
+
+
+def _short_name(paths: Sequence[Path]) -> str:
+    return ",".join(dict.fromkeys(_folder(path).resolve().name for path in paths))
+
+
+def _joined(paths: Sequence[Path]) -> str:
+    return ",".join(str(path) for path in paths)
+
+
+def _folder(path: Path) -> Path:
+    return path if path.is_dir() else path.parent
+
+
+def inputs(paths: Sequence[Path]) -> dict[str, str]:
+    """Return the SHA-256 of what `load_answers` reads of each path, by file."""
+    runs = [RunFolder(_folder(path)) for path in paths]
+    read = [
+        file
+        for path, run in zip(paths, runs, strict=True)
+        for file in (run.predictions if path.is_dir() else path, run.calibration)
+    ]
+    return {str(file): files.sha256_of(file) for file in read if file.exists()}
+
+
+def markdown(content: Mapping[str, Any]) -> str:
+    """Return what `compare` returned as a table for a README, with its legend."""
+    figures = list(next(iter(content["differences"].values())))
+    rows = [
+        ["", *figures, "McNemar p"],
+        *(
+            [_title(name, run), *(_estimate(run, figure) for figure in figures), ""]
+            for name, run in content["runs"].items()
+        ),
+        *(_difference_row(name, content) for name in content["differences"]),
+    ]
+    return "\n".join([*_aligned(rows), "", _legend(content)])
+
+
+def _title(name: str, run: Mapping[str, Any]) -> str:
+    return f"{name}, {len(run['by_seed'])} seeds" if "by_seed" in run else name
+
+
+def _estimate(run: Mapping[str, Any], figure: str) -> str:
+    if "spread" in run:
+        return f"{run[figure]:.3f} ± {run['spread'][figure]:.3f}"
+    interval = run["intervals"].get(figure)
+    ends = " ({:.3f} to {:.3f})".format(*interval) if interval else ""
+    return f"{run[figure]:.3f}{ends}"
+
+
+def _difference_row(name: str, content: Mapping[str, Any]) -> list[str]:
+    test = content["mcnemar"].get(name)
+    return [
+        f"{name} minus {content['baseline']}",
+        *(_change(*values) for values in content["differences"][name].values()),
+        f"{test['p']:.2g}" if test else "",
+    ]
+
+
+def _change(value: float, low: float, high: float) -> str:
+    text = f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+    return f"**{text}**" if low * high > 0 else text
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    dashes = ["-" * width for width in widths]
+    for row in (rows[0], dashes, *rows[1:]):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield f"| {' | '.join(cells)} |"
+
+
+def _legend(content: Mapping[str, Any]) -> str:
+    with_seeds = any("spread" in run for run in content["runs"].values())
+    spread = "; ± the standard deviation over seeds" if with_seeds else ""
+    return (
+        f"n = {content['n']:,} pictures in {content['groups']:,} groups. In brackets "
+        f"95 % bootstrap intervals over groups, of differences paired{spread}. "
+        "**Bold**: the interval excludes zero."
+    )

@@ -76,9 +76,29 @@ def test_compare_prints_and_writes(call, calibrated, tmp_path):
     assert result.exit_code == 0, result.output
     table = files.read_json(tmp_path / "comparison.json")
     value, low, high = table["differences"]["student-kd"]["accuracy"]
-    assert f"{value:+.3f}" in result.output
+    assert f"| **{value:+.3f} ({low:+.3f} to {high:+.3f})** |" in result.output
     assert low > 0
+    assert (table["split"], table["seed"]) == ("test", 0)
+    predictions = calibrated.student("ce").predictions
+    assert table["inputs"][str(predictions)] == files.sha256_of(predictions)
+    assert len(table["inputs"]) == 4
     assert call("compare", runs[0]).exit_code == 2
+
+
+def test_compare_takes_several_seeds_as_one_run(call, tmp_path, answer):
+    for seed in range(3):
+        path = Experiment(tmp_path / f"seed,{seed}").student("kd").predictions
+        answer(f"seed{seed}", skill=3.0).save(path)
+    seeds = [f"seed,{seed}/student-kd" for seed in range(3)]
+    (tmp_path / "seed,0").rename(tmp_path / "one")
+    (tmp_path / "seed,1").rename(tmp_path / "two")
+    result = call("compare", seeds[2], "one/student-kd,two/student-kd")
+    assert result.exit_code == 0, result.output
+    assert "student-kd, 2 seeds" in result.output
+    assert "±" in result.output
+    missing = call("compare", seeds[2], "one/student-kd,nowhere/student-kd")
+    assert missing.exit_code == 2
+    assert "nowhere/student-kd does not exist" in missing.output
 
 
 def test_the_gate_fails_passes_and_forgives(call, calibrated, tmp_path, answer):
@@ -86,7 +106,14 @@ def test_the_gate_fails_passes_and_forgives(call, calibrated, tmp_path, answer):
     result = call("gate", weak, strong, "--out", "gate.json")
     assert result.exit_code == 1
     assert "verdict" in result.output
-    assert files.read_json(tmp_path / "gate.json")["verdict"] == "fail"
+    content = files.read_json(tmp_path / "gate.json")
+    assert content["verdict"] == "fail"
+    assert (content["candidate"], content["baseline"]) == (weak, strong)
+    assert content["rules"] == "gate.yaml"
+    assert len(content["inputs"]) == 4
+    assert {finding["figure"] for finding in content["findings"]} == {
+        "macro_f1", "lowest_three_f1", "ece"
+    }
     assert call("gate", weak, strong, "--allow-inconclusive").exit_code == 1
     assert call("gate", strong, strong).exit_code == 0
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fer_tf import files
 from fer_tf import metrics
 from fer_tf.calibration import Calibration
 from fer_tf.errors import UserError
@@ -74,10 +75,149 @@ def test_answers_are_calibrated_where_a_calibration_lies(tmp_path, answer, caplo
         comparison.load_answers(tmp_path, "validation")
 
 
+def save_seeds(folder, answer, seeds=(0, 1, 2), **asked):
+    """Save a student for each seed of a recipe and return their folders."""
+    paths = []
+    for seed in seeds:
+        run = RunFolder(folder / f"seed{seed}" / "student-kd")
+        answer(f"{folder.name}{seed}", **asked).save(run.predictions)
+        settings = {"seed": seed, "stage": {"train": asked}}
+        files.write_json(run.path / "train.json", {"settings": settings})
+        paths.append(run.path)
+    return paths
+
+
 def test_two_runs_of_one_name_are_told_apart(tmp_path, answer):
     paths = [tmp_path / run / "student-kd" for run in ("old", "new")]
     for path in paths:
         answer("m").save(RunFolder(path).predictions)
-    assert list(comparison.load_all(paths, "test")) == [str(path) for path in paths]
-    with pytest.raises(UserError, match="two or more different runs"):
-        comparison.load_all(paths[:1] * 2, "test")
+    old, new = comparison.load_all([[path] for path in paths], "test")
+    assert (old, new) == tuple(str(path) for path in paths)
+    for runs in ([paths[:1], paths[:1]], [paths]):
+        with pytest.raises(UserError, match="two or more different runs"):
+            comparison.load_all(runs, "test")
+
+
+def test_seeds_of_a_recipe_are_read_as_one_run(tmp_path, answer):
+    seeds = save_seeds(tmp_path / "a", answer)
+    single = RunFolder(tmp_path / "b" / "student-ce")
+    answer("single").save(single.predictions)
+    runs = comparison.load_all([seeds, [single.path]], "test")
+    assert list(runs) == ["student-kd", "student-ce"]
+    test = answer("a1").split("test")
+    assert runs["student-kd"].logits.shape == (len(test), 3, 7)
+    np.testing.assert_array_equal(runs["student-kd"].logits[:, 1], test.logits)
+
+
+def test_seeds_of_different_recipes_are_no_group(tmp_path, answer):
+    one = save_seeds(tmp_path / "a", answer, skill=2.0)
+    other = save_seeds(tmp_path / "b", answer, seeds=[7], skill=3.0)
+    with pytest.raises(UserError, match="differ in stage.train.skill"):
+        comparison.load_seeds([*one, *other], "test")
+    same_seed = save_seeds(tmp_path / "c", answer, seeds=[1], skill=2.0)
+    with pytest.raises(UserError, match=r"different seeds, received \[0, 1, 2, 1\]"):
+        comparison.load_seeds([*one, *same_seed], "test")
+
+
+def test_seeds_that_tell_no_recipe_are_taken_with_a_warning(tmp_path, answer, caplog):
+    seeds = save_seeds(tmp_path / "a", answer)
+    (seeds[0] / "train.json").unlink()
+    with caplog.at_level(logging.WARNING):
+        comparison.load_seeds(seeds, "test")
+    assert "say of which recipe" in caplog.text
+
+
+def test_mean_and_spread_over_seeds_by_hand():
+    labels = np.arange(7)
+    right, half = np.arange(7), np.array([0, 1, 2, 3, 4, 5, 5])
+    probs = np.stack([certain(right), certain(half)], axis=1)
+    found = comparison.over_seeds(labels, probs)
+    assert found["accuracy"] == pytest.approx((1 + 6 / 7) / 2)
+    assert found["spread"]["accuracy"] == pytest.approx(1 / 7 / np.sqrt(2))
+    assert found["n"] == 7
+    assert found["by_seed"][1] == metrics.summary(labels, certain(half))
+
+
+def seeds_of(answer, *names, **asked):
+    splits = [answer(name, **asked).split("test") for name in names]
+    return splits[0].with_logits(np.stack([each.logits for each in splits], axis=1))
+
+
+def test_a_single_run_is_compared_as_the_gate_compares_it(answer):
+    one, other = (answer(name).split("test") for name in ("one", "other"))
+    found = comparison.compare({"one": one, "other": other}, seed=3)
+    assert found["differences"]["other"] == metrics.with_intervals(
+        metrics.differences,
+        one.labels,
+        metrics.softmax(other.logits),
+        metrics.softmax(one.logits),
+        groups=one.groups,
+        seed=3,
+    )
+
+
+def test_recipes_are_compared_by_their_means_over_seeds(answer):
+    one = seeds_of(answer, "a", "b", "c", skill=1.5)
+    other = seeds_of(answer, "d", "e", skill=2.0)
+    found = comparison.compare({"one": one, "other": other})
+    assert found["mcnemar"] == {}
+    runs = found["runs"]
+    for name, (value, low, high) in found["differences"]["other"].items():
+        assert value == pytest.approx(runs["other"][name] - runs["one"][name])
+        assert low < high
+    assert found["differences"]["other"]["accuracy"][1] > 0
+    assert found == comparison.compare({"one": one, "other": other})
+
+
+def test_the_interval_holds_what_seeds_do(answer):
+    """Seeds that differ a lot widen it; the same answers twice leave it as it was."""
+    test = answer("a").split("test")
+    labels, groups = test.labels, test.groups
+    seeds = [answer(name, skill=skill).split("test").logits
+             for name, skill in (("b", 1.0), ("c", 3.0))]
+    baseline = metrics.softmax(test.logits)[:, None]
+
+    def width(*logits):
+        probs = metrics.softmax(np.stack(logits, axis=1))
+        _, low, high = comparison.minus(labels, probs, baseline, groups)["accuracy"]
+        return high - low
+
+    assert width(*seeds) > 3 * width(seeds[0])
+    assert width(seeds[0], seeds[0]) == pytest.approx(width(seeds[0]))
+
+
+def test_the_table_is_markdown(answer):
+    content = comparison.compare(
+        {
+            "weak": answer("weak", skill=1.2).split("test"),
+            "strong": answer("strong", skill=2.5).split("test"),
+            "recipe": seeds_of(answer, "a", "b", skill=2.5),
+        }
+    )
+    text = comparison.markdown(content)
+    *table, empty, legend = text.splitlines()
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table]
+    assert empty == ""
+    assert len({len(row) for row in table}) == len({len(row) for row in cells}) == 1
+    assert cells[0] == [
+        "", "accuracy", "macro_f1", "lowest_three_f1", "nll", "ece", "McNemar p"
+    ]
+    assert all(set(cell) == {"-"} for cell in cells[1])
+    assert [row[0] for row in cells[2:]] == [
+        "weak", "strong", "recipe, 2 seeds", "strong minus weak", "recipe minus weak"
+    ]
+    run = content["runs"]["recipe"]
+    assert cells[4][1] == f"{run['accuracy']:.3f} ± {run['spread']['accuracy']:.3f}"
+    value, low, high = content["differences"]["strong"]["nll"]
+    assert cells[5][4] == f"**{value:+.3f} ({low:+.3f} to {high:+.3f})**"
+    assert cells[5][-1] == f"{content['mcnemar']['strong']['p']:.2g}"
+    assert cells[6][-1] == ""
+    assert legend.startswith("n = 420 pictures in 210 groups.")
+    assert "± the standard deviation over seeds" in legend
+
+
+def test_a_difference_that_may_be_nothing_is_not_bold(answer):
+    test = answer("m").split("test")
+    text = comparison.markdown(comparison.compare({"one": test, "same": test}))
+    assert "| +0.000 (+0.000 to +0.000) " in text
+    assert "±" not in text

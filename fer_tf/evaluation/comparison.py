@@ -333,6 +333,6 @@ def _legend(content: Mapping[str, Any]) -> str:
     spread = "; ± the standard deviation over seeds" if with_seeds else ""
     return (
         f"n = {content['n']:,} pictures in {content['groups']:,} groups. In brackets "
-        f"95 % bootstrap intervals over groups, of differences paired{spread}. "
+        f"95 % bootstrap intervals over groups, paired for differences{spread}. "
         "**Bold**: the interval excludes zero."
     )

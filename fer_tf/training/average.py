@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 class Average:
-    """An exponential moving average of all weights, normalisation's statistics too.
+    """An exponential moving average of the weights, normalisation's statistics too.
 
     a <- d a + (1 - d) w with d = min(momentum, (1 + n) / (10 + n)) at the n-th update,
     as in `tf.train.ExponentialMovingAverage`: early on, an average over the first
@@ -26,7 +26,9 @@ class Average:
     ) -> None:
         self._momentum = momentum
         self._strategy = strategy
-        self._weights = [each.value for each in model.weights] if momentum else []
+        # Normalization counts what it has seen, in whole numbers.
+        weights = [each.value for each in model.weights if each.dtype == "float32"]
+        self._weights = weights if momentum else []
         with strategy.scope():
             self.variables = [
                 tf.Variable(each.numpy(), trainable=False) for each in self._weights

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fer_tf import models
 from fer_tf.config import TrainConfig
 from fer_tf.errors import UserError
 from fer_tf.training import replicas
@@ -112,6 +113,29 @@ def test_the_average_is_that_of_the_formula():
         ]
     for one, other in zip(average.variables, expected, strict=True):
         np.testing.assert_allclose(one.numpy(), other, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_model_that_counts_has_an_average():
+    """EfficientNet's first layer has a whole number among its weights."""
+    config = TrainConfig(ema=0.5)
+    model = models.build("efficientnet_b3", size=32)
+    optimizer = adamw(config, 5)
+    optimizer.build(model.trainable_variables)
+    average = Average(model, config.ema, ONE)
+    before = [each.numpy() for each in average.variables]
+    step = make_step(model, Supervised(), optimizer, average, config, ONE)
+    batch = batch_of(0)
+    batch["image"] = tf.image.resize(tf.cast(batch["image"], tf.float32), (32, 32))
+    # The first one's learning rate is 0.
+    assert [step(batch)["skipped_steps"] for _ in range(3)] == [0, 0, 0]
+    moved = [
+        (one != other.numpy()).any()
+        for one, other in zip(before, average.variables, strict=True)
+    ]
+    assert np.mean(moved) > 0.9
+    with average.applied():
+        assert np.isfinite(models.answers(model, [batch["image"]])).all()
 
 
 def test_the_average_is_applied_and_taken_back():

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from scipy import special
@@ -166,6 +168,47 @@ def test_the_bootstrap_draws_whole_groups():
     assert np.ptp(by_group) / np.ptp(by_row) == pytest.approx(4, rel=0.15)
 
 
+@pytest.mark.parametrize("sizes", [[1], [1, 2, 5]], ids=["alone", "uneven"])
+def test_duplicates_within_their_group_do_not_shrink_intervals(answers, sizes):
+    groups = np.repeat(np.arange(500), np.resize(sizes, 500))[:500]
+    options = {"resamples": 200, "seed": 4}
+    once = metrics.with_intervals(metrics.headline, *answers, groups=groups, **options)
+    twice = [np.repeat(column, 2, axis=0) for column in (*answers, groups)]
+    grouped = metrics.with_intervals(
+        metrics.headline, *twice[:2], groups=twice[2], **options
+    )
+    alone = metrics.with_intervals(
+        metrics.headline, *twice[:2], groups=np.arange(1000), **options
+    )
+    for name, interval in once.items():
+        assert grouped[name] == pytest.approx(interval), name
+        assert alone[name][0] == pytest.approx(interval[0]), name
+        assert np.ptp(alone[name][1:]) < 0.9 * np.ptp(interval[1:]), name
+
+
+def test_names_of_groups_do_not_matter(answers):
+    groups = np.arange(500) // 3
+    words = np.array([f"person {group:03}" for group in groups])
+    one, other = (
+        metrics.with_intervals(metrics.headline, *answers, groups=names, resamples=20)
+        for names in (groups, words)
+    )
+    assert one == other
+
+
+def test_votes_get_intervals_as_labels_do(answers):
+    labels, probs = answers
+    table = metrics.with_intervals(
+        metrics.votes_summary,
+        0.7 * np.eye(7)[labels] + 0.3 / 7,
+        probs,
+        groups=np.arange(500),
+        resamples=100,
+    )
+    value, low, high = table["expected_accuracy"]
+    assert low < value < high
+
+
 def test_the_bootstrap_is_paired_and_repeatable():
     values = np.random.default_rng(0).normal(size=60)
 
@@ -190,6 +233,27 @@ def test_with_intervals_puts_the_value_inside(answers):
     for name, (value, low, high) in table.items():
         assert value == metrics.headline(*answers)[name]
         assert low < value < high
+
+
+def test_a_summary_holds_each_figure_under_its_name(answers):
+    labels, probs = answers
+    predictions = probs.argmax(axis=1)
+    table = metrics.summary(labels, probs)
+    assert json.loads(json.dumps(table, allow_nan=False)) == table
+    for name in ("accuracy", "macro_f1", "balanced_accuracy"):
+        assert table[name] == getattr(metrics, name)(labels, predictions), name
+    for name in ("nll", "brier", "ece", "classwise_ece", "aurc"):
+        assert table[name] == getattr(metrics, name)(labels, probs), name
+    for name in ("per_class_f1", "per_class_precision", "per_class_recall"):
+        assert table[name] == getattr(metrics, name)(labels, predictions).tolist()
+    assert table["lowest_three_f1"] == metrics.lowest_f1(labels, predictions, 3)
+    assert table["macro_f1_present"] == metrics.macro_f1(labels, predictions, True)
+    assert table["ece_equal_mass"] == metrics.ece(labels, probs, equal_mass=True)
+    assert table["coverage_at"] == {
+        wanted: metrics.coverage_at(labels, probs, float(wanted))
+        for wanted in ("0.8", "0.9", "0.95")
+    }
+    assert sum(table["n_per_class"]) == table["n"] == 500
 
 
 def test_differences_by_hand():
@@ -227,3 +291,16 @@ def test_rows_that_do_not_match_are_refused():
         metrics.accuracy(np.array([0, 1]), np.array([0]))
     with pytest.raises(ValueError, match="2 rows of `groups`"):
         metrics.bootstrap_interval(np.mean, np.zeros(3), groups=np.zeros(2))
+
+
+@pytest.mark.parametrize("options", [{"resamples": 0}, {"level": 0}, {"level": 95}])
+def test_an_interval_that_cannot_be_is_refused(options):
+    with pytest.raises(ValueError, match="`resamples` must be 1 or more and `level`"):
+        metrics.bootstrap_interval(
+            np.mean, np.zeros(3), groups=np.arange(3), **options
+        )
+
+
+def test_everything_public_is_there():
+    assert metrics.__all__ == sorted(set(metrics.__all__))
+    assert all(hasattr(metrics, name) for name in metrics.__all__)

@@ -32,6 +32,7 @@ def write_bundle(
     data_digests: Mapping[str, str],
     smoke: bool,
     model_card: str,
+    prediction_sets: schema.PredictionSets | None = None,
 ) -> schema.Bundle:
     """Convert `model` and write its bundle, whole or not at all.
 
@@ -67,6 +68,7 @@ def write_bundle(
             commit=environment["commit"],
             data=data_digests,
             sha256={file: files.sha256_of(temporary / file) for file in schema.FILES},
+            prediction_sets=prediction_sets,
         )
         files.write_json(temporary / schema.MANIFEST, written.to_dict())
     return schema.read(folder)

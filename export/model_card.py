@@ -7,6 +7,7 @@ from typing import Any
 from fer_tf.labels import CLASSES
 from fer_tf.preprocess import FaceSpec
 from fer_tf.runtime.bundle import Abstain
+from fer_tf.runtime.bundle import PredictionSets
 
 FIGURES = ("accuracy", "macro_f1", "nll", "ece", "brier")
 
@@ -56,7 +57,7 @@ Temperature {temperature:.4g}, already inside the model.
 
 Below a confidence of {threshold:.3f} the answer is "unsure". The threshold was chosen
 on {fitted_on} so that the answers that remain are right {wanted:.0%} of the time.
-
+{sets}
 ## Limits
 
 - Labels are what annotators saw in posed, acted or collected pictures; they disagree
@@ -66,6 +67,17 @@ on {fitted_on} so that the answers that remain are right {wanted:.0%} of the tim
 - Covered, turned, blurred or small faces (below about 50 pixels) are read badly, or not
   at all.
 - Probabilities are calibrated for data like that of the splits above, and only there.
+"""
+
+SETS = """
+A prediction set holds every class of probability {threshold:.3f} or more. The
+threshold was chosen on {fitted_on} so that the set holds the label
+{wanted_coverage:.0%} of the time.
+"""
+FOUND_SETS = """\
+On test it does {coverage:.1%} of the time (95 % interval {low:.1%} to {high:.1%}), with
+{mean_size:.2f} classes on average, one alone {singletons:.0%} of the time and none
+{empty:.1%}.
 """
 
 
@@ -80,6 +92,7 @@ def text(
     metrics: Mapping[str, Any],
     sources: Mapping[str, str],
     commit: str,
+    prediction_sets: PredictionSets | None = None,
 ) -> str:
     """Return the text of a `MODEL_CARD.md`.
 
@@ -102,7 +115,20 @@ def text(
         threshold=abstain.threshold,
         fitted_on=abstain.fitted_on,
         wanted=abstain.wanted_accuracy,
+        sets=_sets(prediction_sets, metrics),
     )
+
+
+def _sets(sets: PredictionSets | None, metrics: Mapping[str, Any]) -> str:
+    """Return the paragraph on prediction sets, and what they gave on test."""
+    if sets is None:
+        return ""
+    text = SETS.format(**vars(sets))
+    found = metrics.get("test", {}).get("sets")
+    if found:
+        low, high = found["intervals"]["coverage"]
+        text += FOUND_SETS.format(low=low, high=high, **found)
+    return text
 
 
 def _splits(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

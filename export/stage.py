@@ -26,6 +26,7 @@ from fer_tf.preprocess import FaceSpec
 from fer_tf.preprocess import Framing
 from fer_tf.runtime.bundle import Abstain
 from fer_tf.runtime.bundle import Bundle
+from fer_tf.runtime.bundle import PredictionSets
 from fer_tf.sources.terms import TERMS
 from fer_tf.sources.terms import UNKNOWN as UNKNOWN_TERMS
 
@@ -72,6 +73,7 @@ def _write(
         "abstain": Abstain(
             calibration.threshold, calibration.wanted_accuracy, calibration.fitted_on
         ),
+        "prediction_sets": _prediction_sets(calibration),
         "precision": config.export.precision,
         "metrics": files.read_json(run.metrics),
         "smoke": config.smoke,
@@ -97,6 +99,14 @@ def _write(
         found["n"],
     )
     return bundle
+
+
+def _prediction_sets(calibration: Calibration) -> PredictionSets | None:
+    if calibration.set_threshold is None:
+        return None
+    return PredictionSets(
+        calibration.set_threshold, calibration.wanted_coverage, calibration.fitted_on
+    )
 
 
 def _framed(config: Config, path: Path) -> FaceSpec:

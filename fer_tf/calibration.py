@@ -1,4 +1,4 @@
-"""Temperature and abstain threshold: fitted on validation, used elsewhere."""
+"""Temperature, abstain threshold and sets: fitted on validation, used elsewhere."""
 
 import dataclasses
 import logging
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy import optimize
 
+from fer_tf import conformal
 from fer_tf import files
 from fer_tf import metrics
 from fer_tf.errors import UserError
@@ -139,6 +140,9 @@ class Calibration:
         threshold_coverage: the fraction of that split that is answered.
         fitted_on: the name of the split.
         n: the number of its records.
+        set_threshold: a class of at least this calibrated probability is in the
+            prediction set; None where no sets were asked for.
+        wanted_coverage: how often the set should hold the label.
     """
 
     temperature: float
@@ -148,6 +152,8 @@ class Calibration:
     threshold_coverage: float
     fitted_on: str
     n: int
+    set_threshold: float | None = None
+    wanted_coverage: float | None = None
 
     @classmethod
     def fit(
@@ -156,11 +162,29 @@ class Calibration:
         labels: np.ndarray,
         wanted_accuracy: float,
         fitted_on: str,
+        *,
+        groups: np.ndarray | None = None,
+        wanted_coverage: float | None = None,
     ) -> "Calibration":
-        """Fit temperature, then threshold, on the split called `fitted_on`."""
+        """Fit temperature, then both thresholds, on the split called `fitted_on`.
+
+        The sets' guarantee is for probabilities that have not seen these labels. T has,
+        which is one number of many records and moves the coverage by less than test
+        can tell; the sets' coverage on test is what to go by.
+
+        Args:
+            groups: [n], equal where rows belong together; None is a group for each.
+            wanted_coverage: of the prediction sets; None fits none.
+        """
         temperature = fit_temperature(logits, labels)
         probs = apply_temperature(logits, temperature)
         threshold = abstain_threshold(labels, probs, wanted_accuracy)
+        set_threshold = None
+        if wanted_coverage is not None:
+            groups = np.arange(len(labels)) if groups is None else groups
+            set_threshold = conformal.set_threshold(
+                labels, probs, groups, wanted_coverage
+            )
         return cls(
             temperature=temperature,
             threshold=threshold.threshold,
@@ -169,6 +193,8 @@ class Calibration:
             threshold_coverage=threshold.coverage,
             fitted_on=fitted_on,
             n=len(labels),
+            set_threshold=set_threshold,
+            wanted_coverage=wanted_coverage,
         )
 
     def scale(self, logits: np.ndarray, split: str) -> np.ndarray:

@@ -165,7 +165,8 @@ def test_a_calibration_is_not_scored_where_it_was_fitted():
 
 
 def test_a_calibration_survives_its_file(tmp_path):
-    calibration = Calibration.fit(*drawn(2), 0.9, "validation")
+    calibration = Calibration.fit(*drawn(2), 0.9, "validation", wanted_coverage=0.95)
+    assert 0 < calibration.set_threshold < 0.5
     calibration.save(tmp_path / "calibration.json")
     assert Calibration.load(tmp_path / "calibration.json") == calibration
     (tmp_path / "other.json").write_text('{"temperature": 1}')

@@ -164,3 +164,9 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path, text):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match="nowhere.yaml"):
         recipes.load(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize("wanted", ["0", "1", "90"])
+def test_a_coverage_that_no_set_can_have_is_refused(wanted):
+    with pytest.raises(UserError, match="calibrate.wanted_coverage must be between"):
+        recipes.load(CONFIGS[0], [f"calibrate.wanted_coverage={wanted}"])

@@ -17,9 +17,21 @@ from fer_tf.errors import UserError
 
 @dataclass(frozen=True)
 class CalibrateConfig:
-    """`wanted_accuracy` is what the abstain threshold is chosen for, on validation."""
+    """What is chosen for, on validation.
+
+    Answers that are not "unsure" should be right in `wanted_accuracy` of all; the
+    prediction sets should hold the label in `wanted_coverage`.
+    """
 
     wanted_accuracy: float = 0.9
+    wanted_coverage: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not 0 < self.wanted_coverage < 1:
+            raise UserError(
+                "calibrate.wanted_coverage must be between 0 and 1, received "
+                f"{self.wanted_coverage}."
+            )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_tf import conformal
 from fer_tf import metrics
 from fer_tf.calibration import Calibration
 from fer_tf.calibration import cross_calibrated
@@ -39,6 +40,7 @@ def score(
         "fitted_on": {
             "temperature": calibration.fitted_on,
             "threshold": calibration.fitted_on,
+            "sets": calibration.fitted_on,
             "n": calibration.n,
             "val.calibrated": CROSS_FITTED,
         },
@@ -50,6 +52,7 @@ def score(
             "raw": figures(test, seed),
             "calibrated": figures(calibrated, seed),
             "answered": _answered(calibrated, calibration.threshold),
+            "sets": _sets(calibrated, calibration, seed),
             "by_source": by_source(calibrated, seed),
         },
     }
@@ -83,4 +86,45 @@ def _answered(answers: SplitPredictions, threshold: float) -> dict[str, float]:
         "threshold": threshold,
         "coverage": float(sure.mean()),
         "accuracy": float(right[sure].mean()) if sure.any() else 0.0,
+    }
+
+
+def _sets(
+    answers: SplitPredictions, calibration: Calibration, seed: int
+) -> dict[str, Any] | None:
+    """Return how often a split's prediction sets hold the label, and their size."""
+    if calibration.set_threshold is None:
+        return None
+    probs = metrics.softmax(answers.logits)
+    sets = conformal.prediction_sets(probs, calibration.set_threshold)
+    estimates = metrics.with_intervals(
+        _set_figures,
+        sets[np.arange(len(sets)), answers.labels],
+        sets.sum(axis=1),
+        conformal.group_weights(answers.groups),
+        groups=answers.groups,
+        seed=seed,
+    )
+    return {
+        "threshold": calibration.set_threshold,
+        "wanted_coverage": calibration.wanted_coverage,
+        **{name: value for name, (value, _, _) in estimates.items()},
+        "intervals": {name: [low, high] for name, (_, low, high) in estimates.items()},
+    }
+
+
+def _set_figures(
+    covered: np.ndarray, sizes: np.ndarray, weights: np.ndarray
+) -> dict[str, float]:
+    """Return figures of sets [n]; a group counts once in what was promised.
+
+    `group_coverage` is what the sets were fitted for; `coverage` counts records, as
+    every other figure does.
+    """
+    return {
+        "coverage": float(covered.mean()),
+        "group_coverage": float(np.average(covered, weights=weights)),
+        "mean_size": float(sizes.mean()),
+        "singletons": float((sizes == 1).mean()),
+        "empty": float((sizes == 0).mean()),
     }

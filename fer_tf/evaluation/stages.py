@@ -10,6 +10,7 @@ from typing import Any
 
 from fer_tf import files
 from fer_tf.calibration import Calibration
+from fer_tf.config import CalibrateConfig
 from fer_tf.config import Config
 from fer_tf.errors import UserError
 from fer_tf.evaluation import report
@@ -32,22 +33,27 @@ def calibrate_all(config: Config, experiment: Experiment) -> None:
             [run.predictions],
         )
         if not step.is_done():
-            calibrate(run, config.calibrate.wanted_accuracy)
+            calibrate(run, config.calibrate)
             step.finish([run.calibration])
 
 
-def calibrate(run: RunFolder, wanted_accuracy: float) -> Calibration:
-    """Fit a model's temperature and abstain threshold on validation, and write them."""
+def calibrate(run: RunFolder, wanted: CalibrateConfig) -> Calibration:
+    """Fit a model's temperature and thresholds on validation, and write them."""
     predictions = Predictions.load(run.predictions)
     validation = predictions.split("validation")
     calibration = Calibration.fit(
-        validation.logits, validation.labels, wanted_accuracy, "validation"
+        validation.logits,
+        validation.labels,
+        wanted.wanted_accuracy,
+        "validation",
+        groups=validation.groups,
+        wanted_coverage=wanted.wanted_coverage,
     )
     if not calibration.threshold_reached:
         log.warning(
             "%s reaches an accuracy of %.2f on validation at no confidence.",
             predictions.model,
-            wanted_accuracy,
+            wanted.wanted_accuracy,
         )
     calibration.save(run.calibration)
     return calibration

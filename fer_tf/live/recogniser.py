@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fer_tf import conformal
 from fer_tf import preprocess
 from fer_tf.errors import UserError
 from fer_tf.labels import CLASSES
@@ -32,6 +33,8 @@ class Face:
         label: the likeliest class.
         confidence: its probability.
         abstained: the confidence is below the bundle's threshold: "unsure".
+        prediction_set: the classes it may show, likeliest first, as often right as the
+            bundle says; None where the bundle does not say.
     """
 
     box_xywh_px: np.ndarray
@@ -41,6 +44,7 @@ class Face:
     label: str
     confidence: float
     abstained: bool
+    prediction_set: tuple[str, ...] | None
 
 
 class Recogniser:
@@ -103,7 +107,16 @@ class Recogniser:
             label=CLASSES[best],
             confidence=confidence,
             abstained=confidence < self.bundle.abstain.threshold,
+            prediction_set=self._prediction_set(probabilities),
         )
+
+    def _prediction_set(self, probabilities: np.ndarray) -> tuple[str, ...] | None:
+        sets = self.bundle.prediction_sets
+        if sets is None:
+            return None
+        held = conformal.prediction_sets(probabilities, sets.threshold)
+        likeliest_first = np.argsort(-probabilities, kind="stable")
+        return tuple(CLASSES[index] for index in likeliest_first if held[index])
 
 
 def find_bundle(folder: str | Path | None = None) -> Bundle:

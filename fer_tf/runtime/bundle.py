@@ -46,6 +46,27 @@ class Abstain:
 
 
 @dataclass(frozen=True)
+class PredictionSets:
+    """Which classes a face may show: those of probability `threshold` or more.
+
+    `wanted_coverage` is how often such a set should hold the label; the threshold was
+    chosen for it on the split `fitted_on`.
+    """
+
+    threshold: float
+    wanted_coverage: float
+    fitted_on: str
+
+    def __post_init__(self) -> None:
+        for name in ("threshold", "wanted_coverage"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise UserError(
+                    f"prediction_sets.{name} must be in 0..1, received {value}."
+                )
+
+
+@dataclass(frozen=True)
 class Bundle:
     """An exported student: everything between a picture of a face and an answer.
 
@@ -65,6 +86,8 @@ class Bundle:
         data: SHA-256 of the data it was made from, by name.
         sha256: SHA-256 of each of its files, by file name.
         classes: the classes in the order of the model's output.
+        prediction_sets: what is in a face's prediction set; None in a bundle that
+            was exported without.
     """
 
     folder: Path
@@ -81,6 +104,7 @@ class Bundle:
     data: Mapping[str, str]
     sha256: Mapping[str, str]
     classes: tuple[str, ...] = CLASSES
+    prediction_sets: PredictionSets | None = None
 
     def __post_init__(self) -> None:
         if self.classes != CLASSES:
@@ -109,6 +133,9 @@ class Bundle:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `bundle.json`."""
+        # A bundle without sets keeps the content, and so the digest, that it had.
+        sets = self.prediction_sets
+        optional = {} if sets is None else {"prediction_sets": vars(sets).copy()}
         return {
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
@@ -124,6 +151,7 @@ class Bundle:
             "commit": self.commit,
             "data": self.data,
             "sha256": self.sha256,
+            **optional,
         }
 
 
@@ -164,6 +192,8 @@ def _from_dict(folder: Path, content: Mapping[str, Any]) -> Bundle:
         values["classes"] = tuple(values["classes"])
         values["face"] = FaceSpec.from_dict(values["face"])
         values["abstain"] = Abstain(**values["abstain"])
+        if "prediction_sets" in values:
+            values["prediction_sets"] = PredictionSets(**values["prediction_sets"])
         return Bundle(folder=folder, **values)
     except KeyError as error:
         raise UserError(f"{MANIFEST} lacks {error}. Export it again.") from None

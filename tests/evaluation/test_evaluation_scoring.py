@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -13,7 +14,14 @@ ASKED = {"accuracy", "macro_f1", "nll", "ece", "brier", "per_class_f1", "n"}
 
 def calibration_of(predictions, split="validation"):
     answers = predictions.split(split)
-    return Calibration.fit(answers.logits, answers.labels, 0.9, split)
+    return Calibration.fit(
+        answers.logits,
+        answers.labels,
+        0.9,
+        split,
+        groups=answers.groups,
+        wanted_coverage=0.8,
+    )
 
 
 @pytest.fixture
@@ -79,3 +87,32 @@ def test_the_answered_part_by_hand(predictions):
     answered = scoring.score(few, calibration, seed=0)["test"]["answered"]
     assert answered["coverage"] == 0.75
     assert answered["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_the_sets_by_hand(predictions):
+    test = predictions.split("test").take(np.arange(4))
+    probs = np.full((4, 7), 1e-9)
+    # The answers: right alone, right of two, wrong of two, unsure of all.
+    probs[0, test.labels[0]] = 0.9
+    probs[1, [test.labels[1], 6]] = 0.4, 0.5
+    probs[2, [5, 6]] = 0.4, 0.5
+    probs[3] = 1 / 7
+    few = dataclasses.replace(
+        test.with_logits(np.log(probs)), groups=["a", "a", "a", "b"]
+    )
+    few = Predictions("m", 0, {**predictions.splits, "test": few})
+    calibration = Calibration(1.0, 0.5, 0.9, True, 1.0, "validation", 420, 0.3, 0.6)
+    content = scoring.score(few, calibration, seed=0)
+    sets = content["test"]["sets"]
+    assert (sets["threshold"], sets["wanted_coverage"]) == (0.3, 0.6)
+    assert sets["coverage"] == 0.5
+    assert sets["group_coverage"] == pytest.approx((2 / 3 + 0) / 2)
+    assert sets["mean_size"] == 5 / 4
+    assert (sets["singletons"], sets["empty"]) == (0.25, 0.25)
+    assert sets["intervals"]["coverage"] == [0, pytest.approx(2 / 3)]
+    assert content["fitted_on"]["sets"] == "validation"
+
+
+def test_without_sets_there_are_no_figures_of_them(predictions):
+    calibration = dataclasses.replace(calibration_of(predictions), set_threshold=None)
+    assert scoring.score(predictions, calibration, seed=0)["test"]["sets"] is None

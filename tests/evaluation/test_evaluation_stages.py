@@ -128,6 +128,14 @@ def test_the_page_shows_the_exported_students_figures(evaluated, page):
         assert f"<td>{value:.3f}" in page
 
 
+def test_the_page_shows_what_the_sets_gave_on_test(evaluated, page):
+    sets = files.read_json(evaluated.student("kd").metrics)["test"]["sets"]
+    lead = re.search(r"<p><strong>student-kd</strong>.*?</p>", page, re.DOTALL)[0]
+    assert "fitted on validation to hold the label in 90 %" in lead
+    assert f"{100 * sets['coverage']:.1f} % (" in lead
+    assert f"{sets['mean_size']:.2f} classes" in lead
+
+
 def test_a_real_run_has_no_stamp_and_shows_its_data(evaluated):
     split = {"rows": 1234, "kept": 1229, "by_class": dict.fromkeys(CLASSES, 175)}
     split["imbalance"] = 1.0

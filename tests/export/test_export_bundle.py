@@ -41,6 +41,11 @@ def write(tiny_model, tmp_path):
     return write
 
 
+def test_prediction_sets_are_written_and_read_back(write):
+    sets = schema.PredictionSets(0.1, 0.9, "validation")
+    assert write(prediction_sets=sets).prediction_sets == sets
+
+
 def numpy_probabilities(model, inputs, temperature):
     """softmax(logits / T), written out, in float64."""
     logits = np.asarray(model(inputs.astype(np.float32), training=False), float)

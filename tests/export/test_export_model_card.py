@@ -6,6 +6,7 @@ from export import model_card
 from fer_tf.labels import CLASSES
 from fer_tf.preprocess import FaceSpec
 from fer_tf.runtime.bundle import Abstain
+from fer_tf.runtime.bundle import PredictionSets
 
 F1 = [0.11, 0.22, 0.33, 0.44, 0.55, 0.66, 0.77]
 FIGURES = {
@@ -74,3 +75,26 @@ def test_per_class_f1_may_be_a_list_in_class_order():
     as_list = {"val": {"calibrated": FIGURES | {"per_class_f1": F1}}}
     row = "| val, F1 | 0.110 | 0.220 | 0.330 | 0.440 | 0.550 | 0.660 | 0.770 |"
     assert row in card(metrics=as_list)
+
+
+def test_the_card_tells_of_prediction_sets_and_what_they_gave():
+    sets = PredictionSets(0.125, 0.9, "validation")
+    assert "probability 0.125 or more" in card(prediction_sets=sets)
+    assert "chosen on validation so that the set holds the label 90%" in " ".join(
+        card(prediction_sets=sets).split()
+    )
+    found = {
+        "coverage": 0.912,
+        "mean_size": 1.75,
+        "singletons": 0.5,
+        "empty": 0.002,
+        "intervals": {"coverage": [0.9, 0.925]},
+    }
+    metrics = {"test": {"calibrated": FIGURES, "sets": found}}
+    told = " ".join(card(prediction_sets=sets, metrics=metrics).split())
+    assert "does 91.2% of the time (95 % interval 90.0% to 92.5%)" in told
+    assert "1.75 classes on average, one alone 50% of the time and none 0.2%" in told
+
+
+def test_without_sets_the_card_is_silent_of_them():
+    assert "rediction set" not in card()

@@ -1,5 +1,7 @@
 """Frame to faces: framing, colours, one call for all; and the loop around it."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from fer_tf.live.detection import Detection
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.tracker import iou
 from fer_tf.live.view import View
+from fer_tf.runtime.bundle import PredictionSets
 
 
 def found(box, score=0.9):
@@ -55,6 +58,22 @@ def test_a_confidence_below_the_threshold_abstains(classifier):
     (face,) = Recogniser(lambda frame: [found([10, 10, 30, 30])], classifier)(frame)
     assert face.confidence < classifier.bundle.abstain.threshold
     assert face.abstained
+
+
+def test_a_face_has_the_bundles_prediction_set_likeliest_first(classifier):
+    frame = np.zeros((60, 60, 3), np.uint8)
+    frame[..., 2] = 250
+    reader = Recogniser(lambda frame: [found([10, 10, 30, 30])], classifier)
+    (face,) = reader(frame)
+    assert face.prediction_set is None
+    for threshold, held in [(0.0, 7), (0.5, 1), (0.95, 0)]:
+        sets = PredictionSets(threshold, 0.9, "validation")
+        classifier.bundle = dataclasses.replace(
+            classifier.bundle, prediction_sets=sets
+        )
+        (face,) = reader(frame)
+        assert len(face.prediction_set) == held
+        assert face.prediction_set[:1] == ("Angry",)[:held]
 
 
 def test_a_cropped_face_is_taken_whole(classifier):

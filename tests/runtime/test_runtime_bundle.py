@@ -35,6 +35,17 @@ def test_every_field_is_read(folder):
     assert bundle.versions["numpy"]
 
 
+def test_prediction_sets_are_read_and_a_bundle_without_them_too(folder):
+    before = schema.read(folder)
+    assert before.prediction_sets is None
+    assert "prediction_sets" not in before.to_dict()
+    stored = {"threshold": 0.2, "wanted_coverage": 0.9, "fitted_on": "validation"}
+    change(folder, prediction_sets=stored)
+    bundle = schema.read(folder)
+    assert bundle.prediction_sets == schema.PredictionSets(0.2, 0.9, "validation")
+    assert bundle.to_dict() == files.read_json(folder / "bundle.json")
+
+
 def test_the_digest_names_the_content_and_not_the_place(folder, tiny_bundle):
     assert schema.read(folder).digest == schema.read(tiny_bundle).digest
     change(folder, name="other")
@@ -72,6 +83,17 @@ def test_a_missing_file_is_named(folder, name):
         (
             {"abstain": {"threshold": 2, "wanted_accuracy": 1, "fitted_on": "val"}},
             "abstain.threshold must be in 0..1, received 2",
+        ),
+        ({"prediction_sets": {"threshold": 0.2}}, "malformed"),
+        (
+            {
+                "prediction_sets": {
+                    "threshold": -1,
+                    "wanted_coverage": 0.9,
+                    "fitted_on": "val",
+                }
+            },
+            "prediction_sets.threshold must be in 0..1, received -1",
         ),
         ({"surprise": 1}, "malformed: .*surprise"),
         ({"sha256": {}}, "expected SHA-256 None"),

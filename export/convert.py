@@ -4,12 +4,29 @@ import contextlib
 import io
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from fer_tf.calibration import Scaling
 from fer_tf.errors import unknown_name
 from fer_tf.runtime.classifier import INPUT
 
 PRECISIONS = ("float16", "float32")
+
+
+def with_vector(model: keras.Model, scaling: Scaling) -> keras.Model:
+    """Return `model` with vector scaling's w and b folded in, and T left out.
+
+    w * (z / T) + b = (w * z + T b) / T: what comes out are logits that want T alone.
+    Without vector scaling it is `model` itself.
+    """
+    if not scaling.weights:
+        return model
+    picture = keras.Input(model.input_shape[1:])
+    logits = keras.ops.cast(model(picture, training=False), "float32")
+    biases = scaling.temperature * np.array(scaling.biases, np.float32)
+    weights = np.array(scaling.weights, np.float32)
+    return keras.Model(picture, logits * weights + biases)
 
 
 def deployed(model: keras.Model, temperature: float) -> keras.Model:

@@ -53,7 +53,7 @@ Calibrated; `ece` over 15 bins. Validation chose, test reports.
 
 ## Calibration
 
-Temperature {temperature:.4g}, already inside the model.
+Temperature {temperature:.4g}{vector}, already inside the model.
 
 Below a confidence of {threshold:.3f} the answer is "unsure". The threshold was chosen
 on {fitted_on} so that the answers that remain are right {wanted:.0%} of the time.
@@ -69,6 +69,9 @@ on {fitted_on} so that the answers that remain are right {wanted:.0%} of the tim
 - Probabilities are calibrated for data like that of the splits above, and only there.
 """
 
+VECTOR = """\
+ and vector scaling after it (each class by a factor and a
+bias, which may change the likeliest class)"""
 SETS = """
 A prediction set holds every class of probability {threshold:.3f} or more. The
 threshold was chosen on {fitted_on} so that the set holds the label
@@ -112,6 +115,7 @@ def text(
         figures=_table(["split", "n", *FIGURES], _figure_rows(metrics)),
         per_class=_table(["split", *CLASSES], _per_class_rows(metrics)),
         temperature=temperature,
+        vector=VECTOR if metrics.get("method") == "vector" else "",
         threshold=abstain.threshold,
         fitted_on=abstain.fitted_on,
         wanted=abstain.wanted_accuracy,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from export import convert
 from export import model_card
 from export import parity
 from export.bundle import write_bundle
@@ -64,8 +65,10 @@ def export_student(config: Config, experiment: Experiment) -> None:
 def _write(
     config: Config, experiment: Experiment, run: RunFolder, name: str
 ) -> Bundle:
-    model = trained(config, config.student, run.weights)
     calibration = Calibration.load(run.calibration)
+    model = convert.with_vector(
+        trained(config, config.student, run.weights), calibration.scaling
+    )
     facts = {
         "name": name,
         "face": _framed(config, experiment.framing),

@@ -1,4 +1,4 @@
-"""Temperature, abstain threshold and sets: fitted on validation, used elsewhere."""
+"""Scaling, abstain threshold and sets: fitted on validation, used elsewhere."""
 
 import dataclasses
 import logging
@@ -12,11 +12,17 @@ from fer_tf import conformal
 from fer_tf import files
 from fer_tf import metrics
 from fer_tf.errors import UserError
+from fer_tf.errors import unknown_name
 
 log = logging.getLogger(__name__)
 
+METHODS = ("temperature", "vector")
+
 # Fewer answers than this say nothing of an accuracy.
 LEAST_ANSWERED = 20
+
+# Of vector scaling: odds of e^20 are not learnt from a validation split.
+LARGEST_FACTOR = 20
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -57,6 +63,83 @@ def apply_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
     return metrics.softmax(np.asarray(logits, np.float64) / temperature)
 
 
+def fit_vector(
+    logits: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the w [7] and b [7] that minimise the NLL of softmax(w * logits + b).
+
+    Vector scaling: W z + b of Guo et al. 2017, arXiv:1706.04599, section 4.2, eq. (8),
+    with a diagonal W. The NLL is convex in both and does not see a number added to all
+    of b, whose sum is therefore 0: any start leads to the same. Unlike a temperature
+    it may change which class is the likeliest, and with it the accuracy. Where the
+    labels lack a class, or w and b would be infinite, they are ones and zeros, with a
+    warning.
+
+    Args:
+        logits: [n, 7], calibrated by a temperature, so that ones and zeros are near.
+        labels: [n], integers.
+    """
+    logits = np.asarray(logits, np.float64)
+    classes = logits.shape[1]
+    target = np.eye(classes)[labels]
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        log_probs = metrics.log_softmax(flat[:classes] * logits + flat[classes:])
+        excess = (np.exp(log_probs) - target) / len(labels)
+        slope = [(excess * logits).sum(axis=0), excess.sum(axis=0)]
+        return -(log_probs * target).sum() / len(labels), np.concatenate(slope)
+
+    identity = np.repeat([1.0, 0.0], classes)
+    options = {"ftol": 0, "gtol": 1e-8, "maxiter": 1000}
+    found = optimize.minimize(
+        loss, identity, method="L-BFGS-B", jac=True, options=options
+    ).x
+    found[classes:] -= found[classes:].mean()
+    answers = (found[:classes] * logits + found[classes:]).argmax(axis=1)
+    lacks_a_class = not target.any(axis=0).all()
+    # Where every answer is right, to double w and b would be better still.
+    endless = (answers == labels).all() or np.abs(found).max() > LARGEST_FACTOR
+    if lacks_a_class or endless:
+        log.warning(
+            "no vector scaling fits: the %d labels lack a class, or it can part one "
+            "from the rest. The temperature alone is kept.",
+            len(labels),
+        )
+        found = identity
+    return found[:classes], found[classes:]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What is done to logits [n, 7]: w * (logits / T) + b, or logits / T alone.
+
+    Attributes:
+        temperature: T.
+        weights: w, seven numbers; none without vector scaling.
+        biases: b, as many.
+    """
+
+    temperature: float
+    weights: tuple[float, ...] = ()
+    biases: tuple[float, ...] = ()
+
+    @classmethod
+    def fit(cls, logits: np.ndarray, labels: np.ndarray, method: str) -> "Scaling":
+        """Fit T by NLL, and for the method `vector` w and b on top of it."""
+        if method not in METHODS:
+            raise unknown_name("calibration method", method, METHODS)
+        temperature = fit_temperature(logits, labels)
+        if method == "temperature":
+            return cls(temperature)
+        weights, biases = fit_vector(np.asarray(logits) / temperature, labels)
+        return cls(temperature, tuple(weights.tolist()), tuple(biases.tolist()))
+
+    def apply(self, logits: np.ndarray) -> np.ndarray:
+        """Return calibrated logits, whose softmax is calibrated probabilities."""
+        scaled = np.asarray(logits, np.float64) / self.temperature
+        return scaled * self.weights + self.biases if self.weights else scaled
+
+
 def halves(groups: np.ndarray, seed: int) -> np.ndarray:
     """Return a mask [n] that parts the rows in two, whole groups at a time.
 
@@ -71,13 +154,18 @@ def halves(groups: np.ndarray, seed: int) -> np.ndarray:
 
 
 def cross_calibrated(
-    logits: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int
+    logits: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    seed: int,
+    method: str = "temperature",
 ) -> np.ndarray:
-    """Return logits / T, [n, 7], each half of them with the T of the other half."""
+    """Return scaled logits [n, 7], each half of them by what fits the other half."""
     mask = halves(groups, seed)
     scaled = np.array(logits, np.float64)
     for scored in (mask, ~mask):
-        scaled[scored] /= fit_temperature(logits[~scored], labels[~scored])
+        fitted = Scaling.fit(logits[~scored], labels[~scored], method)
+        scaled[scored] = fitted.apply(logits[scored])
     return scaled
 
 
@@ -143,6 +231,9 @@ class Calibration:
         set_threshold: a class of at least this calibrated probability is in the
             prediction set; None where no sets were asked for.
         wanted_coverage: how often the set should hold the label.
+        method: how logits are scaled, one of `METHODS`.
+        weights: of vector scaling, after the temperature.
+        biases: of vector scaling.
     """
 
     temperature: float
@@ -154,6 +245,9 @@ class Calibration:
     n: int
     set_threshold: float | None = None
     wanted_coverage: float | None = None
+    method: str = "temperature"
+    weights: tuple[float, ...] = ()
+    biases: tuple[float, ...] = ()
 
     @classmethod
     def fit(
@@ -165,19 +259,20 @@ class Calibration:
         *,
         groups: np.ndarray | None = None,
         wanted_coverage: float | None = None,
+        method: str = "temperature",
     ) -> "Calibration":
-        """Fit temperature, then both thresholds, on the split called `fitted_on`.
+        """Fit the scaling, then both thresholds, on the split called `fitted_on`.
 
-        The sets' guarantee is for probabilities that have not seen these labels. T has,
-        which is one number of many records and moves the coverage by less than test
-        can tell; the sets' coverage on test is what to go by.
+        The sets' guarantee is for probabilities that have not seen these labels. These
+        have, through T, which is one number of many records, or through the 15 numbers
+        of vector scaling; the sets' coverage on test is what to go by.
 
         Args:
             groups: [n], equal where rows belong together; None is a group for each.
             wanted_coverage: of the prediction sets; None fits none.
         """
-        temperature = fit_temperature(logits, labels)
-        probs = apply_temperature(logits, temperature)
+        scaling = Scaling.fit(logits, labels, method)
+        probs = metrics.softmax(scaling.apply(logits))
         threshold = abstain_threshold(labels, probs, wanted_accuracy)
         set_threshold = None
         if wanted_coverage is not None:
@@ -186,7 +281,8 @@ class Calibration:
                 labels, probs, groups, wanted_coverage
             )
         return cls(
-            temperature=temperature,
+            **vars(scaling),
+            method=method,
             threshold=threshold.threshold,
             wanted_accuracy=wanted_accuracy,
             threshold_reached=threshold.reached,
@@ -198,7 +294,7 @@ class Calibration:
         )
 
     def scale(self, logits: np.ndarray, split: str) -> np.ndarray:
-        """Return logits / T, to be scored on `split`.
+        """Return calibrated logits, to be scored on `split`.
 
         Raises:
             ValueError: `split` is the one it was fitted on, where the figures would
@@ -209,7 +305,12 @@ class Calibration:
                 f"a calibration fitted on {split!r} must be scored on another split, "
                 f"received {split!r}. Use cross_calibrated there."
             )
-        return np.asarray(logits, np.float64) / self.temperature
+        return self.scaling.apply(logits)
+
+    @property
+    def scaling(self) -> Scaling:
+        """What is done to logits."""
+        return Scaling(self.temperature, self.weights, self.biases)
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
@@ -223,6 +324,8 @@ class Calibration:
             UserError: the file is missing or holds something else.
         """
         try:
-            return cls(**files.read_json(path))
-        except TypeError as error:
+            content = files.read_json(path)
+            lists = {key: tuple(content.get(key, ())) for key in ("weights", "biases")}
+            return cls(**{**content, **lists})
+        except (AttributeError, TypeError) as error:
             raise UserError(f"{path} is no calibration: {error}") from None

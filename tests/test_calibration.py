@@ -6,10 +6,12 @@ from scipy import optimize
 
 from fer_tf import metrics
 from fer_tf.calibration import Calibration
+from fer_tf.calibration import Scaling
 from fer_tf.calibration import abstain_threshold
 from fer_tf.calibration import apply_temperature
 from fer_tf.calibration import cross_calibrated
 from fer_tf.calibration import fit_temperature
+from fer_tf.calibration import fit_vector
 from fer_tf.calibration import halves
 from fer_tf.errors import UserError
 
@@ -84,6 +86,83 @@ def test_a_temperature_that_is_not_positive_is_refused(temperature):
         apply_temperature(np.zeros(7), temperature)
 
 
+WEIGHTS = np.array([0.6, 1.5, 0.9, 1.2, 0.8, 1.0, 1.1])
+BIASES = np.array([0.5, -1.0, 0.2, 0.8, -0.6, 0.4, -0.3])
+
+
+def drawn_by_vector(count=20000):
+    """Return logits, and labels that softmax(WEIGHTS * logits + BIASES) has drawn."""
+    logits, _ = drawn(count=count)
+    rng = np.random.default_rng(1)
+    probs = metrics.softmax(WEIGHTS * logits + BIASES)
+    labels = (probs.cumsum(axis=1) < rng.random((count, 1))).sum(axis=1)
+    return logits, labels.clip(max=6)
+
+
+def test_the_vector_that_drew_the_labels_is_found():
+    weights, biases = fit_vector(*drawn_by_vector())
+    np.testing.assert_allclose(weights, WEIGHTS, atol=0.06)
+    np.testing.assert_allclose(biases, BIASES, atol=0.12)
+    assert biases.sum() == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_vector_is_the_minimum_that_any_start_leads_to(seed):
+    logits, labels = drawn_by_vector(2000)
+
+    def loss(flat):
+        return metrics.nll(labels, metrics.softmax(flat[:7] * logits + flat[7:]))
+
+    start = np.random.default_rng(seed).normal(0, 2, 14)
+    found = optimize.minimize(loss, start, method="L-BFGS-B", options={"maxfun": 10**5})
+    weights, biases = fit_vector(logits, labels)
+    assert loss(np.r_[weights, biases]) <= found.fun + 1e-9
+    np.testing.assert_allclose(weights, found.x[:7], atol=5e-3)
+    np.testing.assert_allclose(biases, found.x[7:] - found.x[7:].mean(), atol=5e-3)
+
+
+def test_a_vector_fits_no_worse_than_a_temperature_and_may_move_answers():
+    logits, labels = drawn_by_vector()
+    losses = {}
+    for method in ("temperature", "vector"):
+        scaled = Scaling.fit(logits, labels, method).apply(logits)
+        losses[method] = metrics.nll(labels, metrics.softmax(scaled))
+    assert losses["vector"] < losses["temperature"]
+    assert (scaled.argmax(axis=1) != logits.argmax(axis=1)).any()
+
+
+@pytest.mark.parametrize("scale", [0.01, 30])
+def test_vector_scaling_follows_the_logits_scale(scale):
+    logits, labels = drawn_by_vector(2000)
+    expected = Scaling.fit(logits, labels, "vector").apply(logits)
+    fitted = Scaling.fit(scale * logits, labels, "vector")
+    np.testing.assert_allclose(fitted.apply(scale * logits), expected, atol=1e-3)
+
+
+def test_a_scaling_of_ones_and_zeros_is_the_temperature():
+    logits, _ = drawn(count=50)
+    plain = Scaling(2.0).apply(logits)
+    np.testing.assert_array_equal(plain, logits / 2)
+    vector = Scaling(2.0, (1.0,) * 7, (0.0,) * 7)
+    np.testing.assert_array_equal(vector.apply(logits), plain)
+
+
+@pytest.mark.parametrize("classes", [6, 7], ids=["lacks a class", "parts them all"])
+def test_where_no_vector_fits_the_temperature_is_kept(classes, caplog):
+    labels = np.arange(700) % classes
+    logits = 3 * np.eye(7)[labels] + np.random.default_rng(0).random((700, 7))
+    with caplog.at_level(logging.WARNING):
+        weights, biases = fit_vector(logits, labels)
+    assert "temperature alone is kept" in caplog.text
+    np.testing.assert_array_equal(weights, np.ones(7))
+    np.testing.assert_array_equal(biases, np.zeros(7))
+
+
+def test_an_unknown_method_names_the_nearest():
+    with pytest.raises(UserError, match="Did you mean 'vector'"):
+        Scaling.fit(*drawn(count=50), "vektor")
+
+
 def two_class(confidence):
     probs = np.zeros((len(confidence), 7))
     probs[:, 0] = confidence
@@ -143,13 +222,14 @@ def test_halves_keep_groups_whole():
         halves(np.zeros(4), seed=0)
 
 
-def test_cross_calibration_never_sees_the_labels_it_is_scored_by():
+@pytest.mark.parametrize("method", ["temperature", "vector"])
+def test_cross_calibration_never_sees_the_labels_it_is_scored_by(method):
     logits, labels = drawn(2, count=600)
     groups = np.arange(600)
     mask = halves(groups, seed=0)
-    before = cross_calibrated(logits, labels, groups, seed=0)
+    before = cross_calibrated(logits, labels, groups, 0, method)
     changed = np.where(mask, np.roll(labels, 1), labels)
-    after = cross_calibrated(logits, changed, groups, seed=0)
+    after = cross_calibrated(logits, changed, groups, 0, method)
     np.testing.assert_array_equal(after[mask], before[mask])
     assert (after[~mask] != before[~mask]).all()
 
@@ -164,8 +244,12 @@ def test_a_calibration_is_not_scored_where_it_was_fitted():
         calibration.scale(logits, "validation")
 
 
-def test_a_calibration_survives_its_file(tmp_path):
-    calibration = Calibration.fit(*drawn(2), 0.9, "validation", wanted_coverage=0.95)
+@pytest.mark.parametrize("method", ["temperature", "vector"])
+def test_a_calibration_survives_its_file(method, tmp_path):
+    calibration = Calibration.fit(
+        *drawn(2), 0.9, "validation", wanted_coverage=0.95, method=method
+    )
+    assert len(calibration.weights) == (7 if method == "vector" else 0)
     assert 0 < calibration.set_threshold < 0.5
     calibration.save(tmp_path / "calibration.json")
     assert Calibration.load(tmp_path / "calibration.json") == calibration

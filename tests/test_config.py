@@ -170,3 +170,8 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_coverage_that_no_set_can_have_is_refused(wanted):
     with pytest.raises(UserError, match="calibrate.wanted_coverage must be between"):
         recipes.load(CONFIGS[0], [f"calibrate.wanted_coverage={wanted}"])
+
+
+def test_an_unknown_calibration_method_names_the_nearest():
+    with pytest.raises(UserError, match="calibrate.method.*Did you mean 'vector'"):
+        recipes.load(CONFIGS[0], ["calibrate.method=vektor"])

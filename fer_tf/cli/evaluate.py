@@ -53,7 +53,7 @@ def fuse(config: Config, runs: Path) -> None:
 @recipe()
 @runs_option
 def calibrate(config: Config, runs: Path) -> None:
-    """Fit each model's temperature, abstain threshold and sets, on validation.
+    """Fit each model's scaling, abstain threshold and sets, on validation.
 
     \b
     Example: fer-tf calibrate calibrate.wanted_accuracy=0.8

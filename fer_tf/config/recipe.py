@@ -17,16 +17,20 @@ from fer_tf.errors import UserError
 
 @dataclass(frozen=True)
 class CalibrateConfig:
-    """What is chosen for, on validation.
+    """What is fitted, and chosen for, on validation.
 
-    Answers that are not "unsure" should be right in `wanted_accuracy` of all; the
-    prediction sets should hold the label in `wanted_coverage`.
+    `method: vector` scales each class on its own after the temperature, which may
+    change the likeliest class and so the accuracy; `temperature` never does. Answers
+    that are not "unsure" should be right in `wanted_accuracy` of all; the prediction
+    sets should hold the label in `wanted_coverage`.
     """
 
     wanted_accuracy: float = 0.9
     wanted_coverage: float = 0.9
+    method: str = "temperature"
 
     def __post_init__(self) -> None:
+        one_of("calibrate.method", self.method, ("temperature", "vector"))
         if not 0 < self.wanted_coverage < 1:
             raise UserError(
                 "calibrate.wanted_coverage must be between 0 and 1, received "

@@ -12,7 +12,7 @@ from fer_tf.predictions import Predictions
 from fer_tf.predictions import SplitPredictions
 
 CROSS_FITTED = (
-    "each half of validation with the temperature of the other half; the shipped one "
+    "each half of validation with what was fitted on the other half; what is shipped "
     "is fitted on all of it"
 )
 
@@ -23,18 +23,23 @@ def score(
     """Return figures by split, raw and calibrated, with 95 % intervals.
 
     Nothing is scored on what it was fitted on: validation's calibrated figures are
-    cross-fitted, test's use the temperature that ships.
+    cross-fitted, test's use the scaling that ships.
 
     Raises:
         ValueError: the calibration was fitted on test.
     """
     validation, test = predictions.split("validation"), predictions.split("test")
     by_half = cross_calibrated(
-        validation.logits, validation.labels, validation.groups, seed
+        validation.logits,
+        validation.labels,
+        validation.groups,
+        seed,
+        calibration.method,
     )
     calibrated = test.with_logits(calibration.scale(test.logits, "test"))
     return {
         "model": predictions.model,
+        "method": calibration.method,
         "temperature": calibration.temperature,
         "threshold": calibration.threshold,
         "fitted_on": {

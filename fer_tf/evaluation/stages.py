@@ -38,7 +38,7 @@ def calibrate_all(config: Config, experiment: Experiment) -> None:
 
 
 def calibrate(run: RunFolder, wanted: CalibrateConfig) -> Calibration:
-    """Fit a model's temperature and thresholds on validation, and write them."""
+    """Fit a model's scaling and thresholds on validation, and write them."""
     predictions = Predictions.load(run.predictions)
     validation = predictions.split("validation")
     calibration = Calibration.fit(
@@ -48,6 +48,7 @@ def calibrate(run: RunFolder, wanted: CalibrateConfig) -> Calibration:
         "validation",
         groups=validation.groups,
         wanted_coverage=wanted.wanted_coverage,
+        method=wanted.method,
     )
     if not calibration.threshold_reached:
         log.warning(

@@ -6,6 +6,7 @@ import pytest
 
 from fer_tf import metrics
 from fer_tf.calibration import Calibration
+from fer_tf.calibration import cross_calibrated
 from fer_tf.evaluation import scoring
 from fer_tf.predictions import Predictions
 
@@ -50,6 +51,22 @@ def test_test_is_scored_with_the_temperature_that_ships(predictions):
     )
     assert content["calibrated"]["accuracy"] == content["raw"]["accuracy"]
     assert content["calibrated"]["nll"] < content["raw"]["nll"]
+
+
+def test_vector_scaling_is_what_both_splits_are_scored_with(predictions):
+    validation, test = predictions.split("validation"), predictions.split("test")
+    columns = (validation.logits, validation.labels)
+    calibration = Calibration.fit(*columns, 0.9, "validation", method="vector")
+    content = scoring.score(predictions, calibration, seed=0)
+    assert content["method"] == "vector"
+    by_half = cross_calibrated(*columns, validation.groups, 0, "vector")
+    scaled = calibration.scale(test.logits, "test")
+    for name, labels, logits in (
+        ("val", validation.labels, by_half),
+        ("test", test.labels, scaled),
+    ):
+        nll = metrics.nll(labels, metrics.softmax(logits))
+        assert content[name]["calibrated"]["nll"] == pytest.approx(nll)
 
 
 def test_validation_is_never_scored_with_its_own_temperature(predictions):

@@ -10,6 +10,8 @@ from export import convert
 from export import parity
 from export.bundle import write_bundle
 from fer_tf import files
+from fer_tf import metrics
+from fer_tf.calibration import Scaling
 from fer_tf.errors import CheckFailed
 from fer_tf.errors import UserError
 from fer_tf.labels import CLASSES
@@ -36,9 +38,28 @@ def write(tiny_model, tmp_path):
             "smoke": False,
             "model_card": "# tiny\n",
         }
-        return write_bundle(tmp_path / "bundle", tiny_model, **arguments | changes)
+        model = changes.pop("model", tiny_model)
+        return write_bundle(tmp_path / "bundle", model, **arguments | changes)
 
     return write
+
+
+def test_vector_scaling_is_folded_into_what_leaves(tiny_model, write, pictures):
+    rng = np.random.default_rng(0)
+    weights, biases = rng.uniform(0.5, 1.5, 7), rng.normal(size=7)
+    scaling = Scaling(TEMPERATURE, tuple(weights.tolist()), tuple(biases.tolist()))
+    folded = convert.with_vector(tiny_model, scaling)
+    logits = np.asarray(tiny_model(pictures.astype(np.float32), training=False))
+    expected = metrics.softmax(scaling.apply(logits))
+    bundle = write(model=folded)
+    answer = Classifier(bundle).classify(pictures)
+    np.testing.assert_allclose(answer, expected, atol=1e-5)
+    parity.check(folded, bundle, pictures, TEMPERATURE)
+    assert np.abs(expected - metrics.softmax(logits / TEMPERATURE)).max() > 0.05
+
+
+def test_without_vector_scaling_the_model_leaves_as_it_is(tiny_model):
+    assert convert.with_vector(tiny_model, Scaling(TEMPERATURE)) is tiny_model
 
 
 def test_prediction_sets_are_written_and_read_back(write):

@@ -98,3 +98,9 @@ def test_the_card_tells_of_prediction_sets_and_what_they_gave():
 
 def test_without_sets_the_card_is_silent_of_them():
     assert "rediction set" not in card()
+
+
+def test_the_card_tells_of_vector_scaling():
+    figures = {"method": "vector", "val": {"calibrated": FIGURES}}
+    assert "1.234 and vector scaling after it" in card(metrics=figures)
+    assert "ector scaling" not in card()

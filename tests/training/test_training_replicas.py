@@ -1,8 +1,6 @@
 """Several replicas train what one does: in one process, and in two on loopback."""
 
 import json
-import os
-import socket
 import subprocess
 import sys
 
@@ -85,11 +83,7 @@ np.savez(out, *values)
 """
 
 
-def start(folder, out, kind="one", layers="plain", task=None):
-    environment = {**os.environ}
-    environment.pop("TF_CONFIG", None)
-    if task:
-        environment["TF_CONFIG"] = json.dumps(task)
+def start(folder, out, environment, kind="one", layers="plain"):
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, folder, out, kind, layers],
         stdout=subprocess.DEVNULL,
@@ -99,49 +93,43 @@ def start(folder, out, kind="one", layers="plain", task=None):
     )
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("localhost", 0))
-        return one.getsockname()[1]
-
-
 def variables_of(path):
     with np.load(path) as file:
         return list(file.values())
 
 
-def train(folder, kind="one", layers="plain"):
+@pytest.fixture
+def train(environments):
     """Train in one process; return its variables."""
-    folder.mkdir()
-    process = start(folder, folder / "out.npz", kind, layers)
-    _, said = process.communicate()
-    assert process.returncode == 0, said
-    return variables_of(folder / "out.npz")
+
+    def run(folder, kind="one", layers="plain"):
+        folder.mkdir()
+        process = start(folder, folder / "out.npz", *environments(1), kind, layers)
+        _, said = process.communicate()
+        assert process.returncode == 0, said
+        return variables_of(folder / "out.npz")
+
+    return run
 
 
-def train_two(folder, layers="plain", kind="two"):
-    """Train in two processes; return the variables of each and the exit codes."""
-    folder.mkdir(exist_ok=True)
-    workers = [f"localhost:{free_port()}" for _ in range(2)]
-    outs = [folder / f"out{index}.npz" for index in range(2)]
-    processes = [
-        start(
-            folder,
-            out,
-            kind,
-            layers,
-            {
-                "cluster": {"worker": workers},
-                "task": {"type": "worker", "index": index},
-            },
-        )
-        for index, out in enumerate(outs)
-    ]
-    said = [process.communicate()[1] for process in processes]
-    if kind == "dies":
-        return None
-    assert [process.returncode for process in processes] == [0, 0], said
-    return [variables_of(out) for out in outs]
+@pytest.fixture
+def train_two(environments):
+    """Train in two processes; return the variables of each."""
+
+    def run(folder, layers="plain", kind="two"):
+        folder.mkdir(exist_ok=True)
+        outs = [folder / f"out{index}.npz" for index in range(2)]
+        processes = [
+            start(folder, out, environment, kind, layers)
+            for out, environment in zip(outs, environments(2), strict=True)
+        ]
+        said = [process.communicate()[1] for process in processes]
+        if kind == "dies":
+            return None
+        assert [process.returncode for process in processes] == [0, 0], said
+        return [variables_of(out) for out in outs]
+
+    return run
 
 
 def assert_close(found, expected, most):
@@ -154,7 +142,7 @@ def assert_same(found, expected):
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(tmp_path):
+def test_two_processes_train_what_one_does(tmp_path, train, train_two):
     """Without BatchNormalization: a step with NaN is skipped by both, too."""
     alone = train(tmp_path / "one")
     first, second = train_two(tmp_path / "two")
@@ -169,7 +157,9 @@ def test_two_processes_train_what_one_does(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_hold_the_same_variables_bit_for_bit(tmp_path):
+def test_two_processes_hold_the_same_variables_bit_for_bit(
+    tmp_path, train, train_two
+):
     """With BatchNormalization, whose statistics are of the whole batch."""
     alone = train(tmp_path / "one", layers="bn")
     first, second = train_two(tmp_path / "two", "bn")
@@ -178,14 +168,14 @@ def test_two_processes_hold_the_same_variables_bit_for_bit(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_replicas_of_one_process_train_what_one_does(tmp_path):
+def test_two_replicas_of_one_process_train_what_one_does(tmp_path, train):
     alone = train(tmp_path / "one")
     assert_close(train(tmp_path / "two", "mirrored"), alone, 1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mirrored", "two"])
-def test_dropout_and_normalisation_work_on_two_replicas(tmp_path, kind):
+def test_dropout_and_normalisation_work_on_two_replicas(tmp_path, kind, train, train_two):
     folder = tmp_path / "two"
     if kind == "mirrored":
         train(folder, "mirrored", "bn dropout")
@@ -196,7 +186,7 @@ def test_dropout_and_normalisation_work_on_two_replicas(tmp_path, kind):
 
 
 @pytest.mark.slow
-def test_two_processes_that_die_go_on_as_if_they_had_not(tmp_path):
+def test_two_processes_that_die_go_on_as_if_they_had_not(tmp_path, train_two):
     whole = train_two(tmp_path / "whole", "bn")
     train_two(tmp_path / "broken", "bn", kind="dies")
     assert not (tmp_path / "broken" / "out0.npz").exists()

@@ -1,8 +1,6 @@
 """The user's own command in two processes, and gone on with in one."""
 
 import json
-import os
-import socket
 import subprocess
 import sys
 
@@ -13,11 +11,7 @@ pytestmark = pytest.mark.slow
 RECIPE = ("--smoke", "teachers=[{model: {name: resnet18}}]", "face.size=32")
 
 
-def start(folder, *arguments, task=None):
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
-    environment.pop("TF_CONFIG", None)
-    if task:
-        environment["TF_CONFIG"] = json.dumps(task)
+def start(folder, environment, *arguments):
     records = folder / "records"
     return subprocess.Popen(
         [sys.executable, "-m", "fer_tf.cli", *arguments, f"data.data_dir={records}"],
@@ -29,14 +23,14 @@ def start(folder, *arguments, task=None):
     )
 
 
-def run(folder, *arguments):
-    process = start(folder, *arguments)
+def run(folder, environments, *arguments):
+    process = start(folder, *environments(1), *arguments)
     said, _ = process.communicate()
     return process.returncode, said
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, environments):
     """The folder of a teacher that two processes have trained."""
     folder = tmp_path_factory.mktemp("two")
     manifest = "runs/quickstart-smoke/manifest.csv"
@@ -44,26 +38,11 @@ def trained(tmp_path_factory):
         ("data", "build", "drawn_faces", *RECIPE),
         ("data", "clean", "drawn_faces", "--out", manifest, *RECIPE),
     ):
-        code, said = run(folder, *command)
+        code, said = run(folder, environments, *command)
         assert code == 0, said
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("localhost", 0))
-        two.bind(("localhost", 0))
-        ports = [each.getsockname()[1] for each in (one, two)]
-    workers = [f"localhost:{port}" for port in ports]
     processes = [
-        start(
-            folder,
-            "train",
-            "--stage",
-            "teachers",
-            *RECIPE,
-            task={
-                "cluster": {"worker": workers},
-                "task": {"type": "worker", "index": index},
-            },
-        )
-        for index in range(2)
+        start(folder, environment, "train", "--stage", "teachers", *RECIPE)
+        for environment in environments(2)
     ]
     said = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
@@ -80,21 +59,21 @@ def test_one_of_them_writes(trained):
     assert len((teacher / "train.log").read_text().splitlines()) == 1
 
 
-def test_one_process_does_not_go_on_unless_told(trained):
+def test_one_process_does_not_go_on_unless_told(trained, environments):
     command = ("train", "--stage", "teachers", *RECIPE)
-    code, said = run(trained, *command)
+    code, said = run(trained, environments, *command)
     assert code == 2
     assert "replicas was 2, is 1" in " ".join(said.split())
     assert "Traceback" not in said
-    code, said = run(trained, *command, "--accept-changes")
+    code, said = run(trained, environments, *command, "--accept-changes")
     assert code == 0, said
     teacher = trained / "runs" / "quickstart-smoke" / "teachers" / "resnet18"
     record = json.loads((teacher / "train.json").read_text())
     assert record["accepted_changes"] == ["replicas was 2, is 1"]
 
 
-def test_the_whole_way_is_one_process_alone(trained):
-    process = start(trained, "run", *RECIPE, task={"cluster": {"worker": ["a:1"]}})
+def test_the_whole_way_is_one_process_alone(trained, environments):
+    process = start(trained, environments(2)[0], "run", *RECIPE)
     said, _ = process.communicate()
     assert process.returncode == 2
     assert "walks in one process" in said

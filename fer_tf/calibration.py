@@ -56,13 +56,6 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(optimize.brentq(slope, sharpest, flattest, xtol=1e-12)))
 
 
-def apply_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Return softmax(logits / temperature) over the last axis."""
-    if not temperature > 0:
-        raise ValueError(f"`temperature` must be positive, received {temperature}.")
-    return metrics.softmax(np.asarray(logits, np.float64) / temperature)
-
-
 def fit_vector(
     logits: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +107,7 @@ class Scaling:
     """What is done to logits [n, 7]: w * (logits / T) + b, or logits / T alone.
 
     Attributes:
-        temperature: T.
+        temperature: T, positive.
         weights: w, seven numbers; none without vector scaling.
         biases: b, as many.
     """
@@ -122,6 +115,12 @@ class Scaling:
     temperature: float
     weights: tuple[float, ...] = ()
     biases: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(
+                f"`temperature` must be positive, received {self.temperature}."
+            )
 
     @classmethod
     def fit(cls, logits: np.ndarray, labels: np.ndarray, method: str) -> "Scaling":

@@ -182,7 +182,7 @@ def load_answers(path: Path, split: str) -> SplitPredictions:
     Raises:
         UserError: there are no predictions.
     """
-    run = RunFolder(path if path.is_dir() else path.parent)
+    run = RunFolder(_folder(path))
     answers = Predictions.load(run.predictions if path.is_dir() else path).split(split)
     if not run.calibration.exists():
         log.warning("%s has no calibration.json: raw probabilities are taken.", path)

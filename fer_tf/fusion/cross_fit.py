@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fer_tf import metrics
-from fer_tf.calibration import fit_temperature
+from fer_tf.calibration import cross_calibrated
 from fer_tf.calibration import halves
 from fer_tf.config import SoftLabelsConfig
 from fer_tf.fusion.pool import fit_pool
@@ -34,8 +34,13 @@ def cross_fit(
         The pool's figures, and a row of figures for each of the others, in which
         `fused_minus` are paired differences `[value, low, high]`.
     """
-    labels, groups = first_of(teachers).labels, first_of(teachers).groups
-    fused, alone = _held_out(teachers, others, config, halves(groups, seed))
+    first = first_of(teachers)
+    labels, groups = first.labels, first.groups
+    fused = _held_out(teachers, config, halves(groups, seed))
+    alone = {
+        name: metrics.softmax(cross_calibrated(answers.logits, labels, groups, seed))
+        for name, answers in others.items()
+    }
     table = {}
     for name, probs in alone.items():
         minus = metrics.with_intervals(
@@ -73,24 +78,18 @@ def logits_of(
 
 def _held_out(
     teachers: Mapping[str, SplitPredictions],
-    others: Mapping[str, SplitPredictions],
     config: SoftLabelsConfig,
     mask: np.ndarray,
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return probabilities [n, 7] of the pool, and of each of the others alone."""
+) -> np.ndarray:
+    """Return the pool's probabilities [n, 7], each half of them fitted on the other."""
     first = first_of(teachers)
-    labels = first.labels
     fused = np.empty(first.logits.shape)
-    alone = {name: np.empty(first.logits.shape) for name in others}
     for scored in (mask, ~mask):
         pool = fit_pool(
             logits_of(teachers, ~scored),
-            labels[~scored],
+            first.labels[~scored],
             config.search,
             config.per_class,
         )
         fused[scored] = np.exp(pool.log_probs(logits_of(teachers, scored)))
-        for name, answers in others.items():
-            temperature = fit_temperature(answers.logits[~scored], labels[~scored])
-            alone[name][scored] = metrics.softmax(answers.logits[scored] / temperature)
-    return fused, alone
+    return fused

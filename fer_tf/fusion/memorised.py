@@ -22,7 +22,7 @@ def confidence(answers: SplitPredictions) -> dict[str, float]:
     probs = metrics.softmax(answers.logits)
     labels = answers.labels.reshape(-1, *[1] * (probs.ndim - 2))
     return {
-        "confidence": _mean_confidence(answers.logits),
+        "confidence": float(probs.max(axis=-1).mean()),
         "accuracy": float((probs.argmax(axis=-1) == labels).mean()),
     }
 
@@ -47,7 +47,7 @@ def softening(table: Mapping[str, Mapping[str, float]], logits: np.ndarray) -> f
 
     # It falls with S, from what it is to that of a guess, 1 / 7.
     def excess(log_s: float) -> float:
-        return _mean_confidence(logits / np.exp(log_s)) - wanted
+        return metrics.softmax(logits / np.exp(log_s)).max(axis=-1).mean() - wanted
 
     return float(np.exp(optimize.brentq(excess, 0.0, np.log(SOFTEST), xtol=1e-10)))
 
@@ -64,7 +64,3 @@ def warnings(table: Mapping[str, Mapping[str, float]], softened_by: float) -> li
     else:
         log.warning("%s Its soft labels hold little but the labels.", told)
     return [told]
-
-
-def _mean_confidence(logits: np.ndarray) -> float:
-    return float(metrics.softmax(logits).max(axis=-1).mean())

@@ -83,10 +83,7 @@ class Supervised:
     def _with_margin(self, logits: tf.Tensor, batch: dict[str, tf.Tensor]) -> tf.Tensor:
         if self.head != ARCFACE or not self.train.margin:
             return logits
-        margin = self.train.margin
-        if self.train.margin_epochs:
-            part = batch["epochs_passed"] / self.train.margin_epochs
-            margin *= tf.minimum(part, 1.0)
+        margin = self.train.margin * _ramped(batch, self.train.margin_epochs)
         return with_margin(
             targets=batch["target"], logits=logits, margin=margin, scale=SCALE
         )
@@ -110,7 +107,7 @@ class Distilled:
     """(1 - a) CE + a r T^2 D against the fused teachers' answers to the same view.
 
     r rises from 0 to 1 over the first `warmup_epochs`, as in DKD's own training
-    (arXiv:2203.08679); it comes from the batch, so that a resumed run has the same.
+    (arXiv:2203.08679).
     CE is the loss that `Supervised` makes of `config.train` and `class_counts`. D has
     the logits as they are: whatever corrects classes was the teachers' to do.
     """
@@ -128,9 +125,7 @@ class Distilled:
         hard = Supervised(self.config.train, self.class_counts)(logits, batch)
         soft = self._divergence(logits, batch)
         weight, scale = self.config.weight, self.config.temperature**2
-        if self.config.warmup_epochs:
-            part = batch["epochs_passed"] / self.config.warmup_epochs
-            scale *= tf.minimum(part, 1.0)
+        scale *= _ramped(batch, self.config.warmup_epochs)
         return {
             **hard,
             "loss": (1 - weight) * hard["loss"] + weight * scale * soft,
@@ -151,3 +146,11 @@ class Distilled:
             alpha=self.config.alpha,
             beta=self.config.beta,
         )
+
+
+def _ramped(batch: dict[str, tf.Tensor], epochs: float) -> tf.Tensor | float:
+    """Return what grows from 0 to 1 over the first `epochs`, [batch]; 1 without any.
+
+    It comes from the batch, so that a resumed run has the same.
+    """
+    return tf.minimum(batch["epochs_passed"] / epochs, 1.0) if epochs else 1.0

@@ -164,7 +164,8 @@ def test_a_briefly_trained_model_evaluates_above_chance_and_can_be_calibrated():
 
     half = len(expected) // 2
     temperature = calibration.fit_temperature(logits[:half], expected[:half])
-    probs = calibration.apply_temperature(logits[half:], temperature)
+    scaling = calibration.Scaling(temperature)
+    probs = metrics.softmax(scaling.apply(logits[half:]))
     raw = metrics.softmax(logits[half:])
     assert metrics.nll(expected[half:], probs) < metrics.nll(expected[half:], raw)
     assert metrics.ece(expected[half:], probs) < metrics.ece(expected[half:], raw)

@@ -175,7 +175,9 @@ def test_two_replicas_of_one_process_train_what_one_does(tmp_path, train):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mirrored", "two"])
-def test_dropout_and_normalisation_work_on_two_replicas(tmp_path, kind, train, train_two):
+def test_dropout_and_normalisation_work_on_two_replicas(
+    tmp_path, kind, train, train_two
+):
     folder = tmp_path / "two"
     if kind == "mirrored":
         train(folder, "mirrored", "bn dropout")

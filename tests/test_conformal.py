@@ -7,7 +7,6 @@ import pytest
 
 from fer_tf import metrics
 from fer_tf.calibration import Calibration
-from fer_tf.calibration import apply_temperature
 from fer_tf.conformal import prediction_sets
 from fer_tf.conformal import set_threshold
 
@@ -144,7 +143,7 @@ def test_a_temperature_of_the_same_records_leaves_the_coverage():
         fitted = Calibration.fit(
             logits[:count], labels[:count], 0.9, "validation", wanted_coverage=wanted
         )
-        probs = apply_temperature(logits[count:], fitted.temperature)
+        probs = metrics.softmax(fitted.scaling.apply(logits[count:]))
         hits += held(labels[count:], probs, fitted.set_threshold).mean()
     # The coverage that one calibration gives is Beta distributed over calibrations.
     assert hits / trials == pytest.approx(wanted, abs=five_deviations(0.9, 300 * 150))

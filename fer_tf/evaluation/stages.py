@@ -60,8 +60,15 @@ def calibrate(run: RunFolder, wanted: CalibrateConfig) -> Calibration:
     return calibration
 
 
-def evaluate_all(config: Config, experiment: Experiment) -> None:
-    """Write `metrics.json` of every model that has answered, then the report."""
+def evaluate_all(
+    config: Config, experiment: Experiment, find: report.Find | None = None
+) -> None:
+    """Write `metrics.json` of every model that has answered, then the report.
+
+    Args:
+        find: gives the pixels of the pictures that the report shows; None shows none,
+            since faces are personal data.
+    """
     runs = answered_runs(config, experiment)
     for name, run in runs.items():
         experiment.need(run.calibration, "fer-tf calibrate")
@@ -74,7 +81,8 @@ def evaluate_all(config: Config, experiment: Experiment) -> None:
             log.info("Scoring %s.", name)
             files.write_json(run.metrics, evaluate(run, config.seed))
             step.finish([run.metrics])
-    report.write(config, experiment, runs, exported_student(config, experiment))
+    stage = exported_student(config, experiment)
+    report.write_experiment(config, experiment, runs, stage, find)
 
 
 def evaluate(run: RunFolder, seed: int) -> dict[str, Any]:

@@ -22,10 +22,10 @@ COMMANDS = {
     "fuse": "evaluate",
     "gate": "evaluate",
     "live": "live",
-    "predict": "live",
-    "replay": "live",
+    "predict": "sessions",
+    "replay": "sessions",
     "run": "run",
-    "score": "live",
+    "score": "sessions",
     "train": "train",
 }
 

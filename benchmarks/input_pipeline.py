@@ -119,6 +119,7 @@ def _faces(count: int, size: int) -> Faces:
         labels=labels,
         sources=np.array([record.source for record in records]),
         groups=np.array([record.key for record in records]),
+        agreed=np.ones(len(records), bool),
     )
 
 

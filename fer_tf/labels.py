@@ -151,6 +151,16 @@ def one_hot(name: str) -> tuple[float, ...]:
     return tuple(float(name == known) for known in CLASSES)
 
 
+def agreed(votes: Sequence[int]) -> bool:
+    """Return whether more than half of the votes are for one column.
+
+    A column with a single vote is left out first, as FERPlus' publisher does (Barsoum
+    et al., arXiv:1608.01041, "majority voting"). Where nobody voted nobody disagrees.
+    """
+    counted = [vote for vote in votes if vote > 1]
+    return not votes or 2 * max(counted, default=0) > sum(counted)
+
+
 def to_distribution(votes: Sequence[float]) -> tuple[float, ...]:
     """Return `votes` [7] divided by their sum.
 

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import zipfile
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -34,6 +35,9 @@ class SplitPredictions:
         labels: [n] integers, the index of the class in `labels.CLASSES`.
         sources: [n] text, the corpus a record came from.
         groups: [n] text; records of one group are not independent of each other.
+        distribution: [n, 7], each class' share of a record's votes; of the training
+            split, what it is trained towards.
+        agreed: [n] bool, whether most of those who labelled a record agree.
         logits: [n, 7]; of the training split [n, views, 7].
     """
 
@@ -41,13 +45,15 @@ class SplitPredictions:
     labels: np.ndarray
     sources: np.ndarray
     groups: np.ndarray
+    distribution: np.ndarray
+    agreed: np.ndarray
     logits: np.ndarray
 
     def __post_init__(self) -> None:
-        for name in ("keys", "sources", "groups"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=str))
-        object.__setattr__(self, "labels", np.asarray(self.labels))
-        object.__setattr__(self, "logits", np.asarray(self.logits))
+        for item in _COLUMNS:
+            dtype = _DTYPES.get(item.name)
+            column = np.asarray(getattr(self, item.name), dtype)
+            object.__setattr__(self, item.name, column)
         self._check_shapes()
         self._check_values()
 
@@ -70,11 +76,14 @@ class SplitPredictions:
                 f"`logits` must be [n, {NUM_CLASSES}] or [n, views, {NUM_CLASSES}], "
                 f"received {list(self.logits.shape)}."
             )
-        shapes = {item.name: getattr(self, item.name).shape for item in _COLUMNS[:-1]}
-        if set(shapes.values()) != {self.logits.shape[:1]}:
+        shapes = {item.name: getattr(self, item.name).shape for item in _COLUMNS}
+        expected = {name: (len(self.logits),) for name in shapes}
+        expected["distribution"] = (len(self.logits), NUM_CLASSES)
+        expected["logits"] = self.logits.shape
+        if shapes != expected:
             raise ValueError(
                 f"every column must have a row for each of the {len(self.logits)} "
-                f"rows of `logits`, received {shapes}."
+                f"rows of `logits`, as {expected}, received {shapes}."
             )
 
     def _check_values(self) -> None:
@@ -88,9 +97,32 @@ class SplitPredictions:
                 f"`labels` must be integers in 0..{NUM_CLASSES - 1}, received "
                 f"{self.labels.dtype} {np.unique(self.labels).tolist()[:10]}."
             )
+        sums = self.distribution.sum(axis=1)
+        if (self.distribution < 0).any() or not np.allclose(sums, 1, atol=1e-3):
+            raise ValueError(
+                "`distribution` must be non-negative with rows that sum to 1, received "
+                f"sums of {sums.min():.4g} to {sums.max():.4g}."
+            )
+
+
+def joined(parts: Sequence[SplitPredictions]) -> SplitPredictions:
+    """Return the rows of all `parts`, one after the other."""
+    return SplitPredictions(
+        **{
+            item.name: np.concatenate([getattr(part, item.name) for part in parts])
+            for item in _COLUMNS
+        }
+    )
 
 
 _COLUMNS = dataclasses.fields(SplitPredictions)
+_DTYPES = {
+    "keys": str,
+    "sources": str,
+    "groups": str,
+    "distribution": np.float32,
+    "agreed": bool,
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -87,6 +87,8 @@ def answer():
                 labels=labels,
                 sources=["ab"[row % 2] for row in range(count)],
                 groups=[f"{split}{row // 2}" for row in range(count)],
+                distribution=np.eye(7)[labels],
+                agreed=np.ones(count, bool),
                 logits=scale * (skill * target + noise.normal(size=shape)),
             )
         if not views:

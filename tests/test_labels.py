@@ -87,3 +87,20 @@ def test_distributions_by_hand():
 def test_votes_that_say_nothing_are_refused(votes):
     with pytest.raises(ValueError, match="votes"):
         labels.to_distribution(votes)
+
+
+@pytest.mark.parametrize(
+    "votes, agreed",
+    [
+        ((), True),
+        ((10, 0, 0), True),
+        ((6, 4, 0), True),
+        ((5, 5, 0), False),
+        ((4, 3, 3), False),
+        # A single vote is an outlier, and is not counted.
+        ((4, 3, 1, 1, 1), True),
+        ((1, 1, 1), False),
+    ],
+)
+def test_most_voters_agree_once_single_votes_are_left_out(votes, agreed):
+    assert labels.agreed(votes) is agreed

@@ -15,6 +15,8 @@ def two_rows(**changes):
         "labels": [0, 6],
         "sources": ["a", "b"],
         "groups": ["g", "h"],
+        "distribution": np.eye(7)[[0, 6]],
+        "agreed": [True, False],
         "logits": np.zeros((2, 7)),
     }
     return SplitPredictions(**{**columns, **changes})
@@ -73,6 +75,9 @@ def test_a_split_that_was_not_asked_for_is_named(answer):
         ({"labels": [0.0, 1.0]}, "integers"),
         ({"labels": [0]}, "a row for each of the 2 rows"),
         ({"keys": ["a/1", "a/1"]}, "unique"),
+        ({"agreed": [True]}, "a row for each of the 2 rows"),
+        ({"distribution": np.eye(2)}, "a row for each of the 2 rows"),
+        ({"distribution": np.full((2, 7), 0.5)}, "rows that sum to 1"),
     ],
 )
 def test_malformed_predictions_are_refused(changes, message):

@@ -1,5 +1,6 @@
 """Records, manifest and soft labels joined by key, as `tf.data`."""
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -17,11 +18,13 @@ from fer_tf.config import Config
 from fer_tf.data import cache
 from fer_tf.data import crops
 from fer_tf.data import records
+from fer_tf.data import ten_crops
 from fer_tf.data.augment import view
 from fer_tf.data.crops import Crop
 from fer_tf.errors import UserError
 from fer_tf.labels import INDEX
 from fer_tf.labels import NUM_CLASSES
+from fer_tf.labels import agreed
 from fer_tf.manifest import hashes
 from fer_tf.manifest import table
 from fer_tf.picture import decode
@@ -44,6 +47,7 @@ class Faces:
         labels: int64 [n].
         sources: str [n].
         groups: str [n]; duplicates and pictures of one subject share one.
+        agreed: bool [n], whether most of those who labelled it agree (`labels.agreed`).
     """
 
     keys: np.ndarray
@@ -52,6 +56,7 @@ class Faces:
     labels: np.ndarray
     sources: np.ndarray
     groups: np.ndarray
+    agreed: np.ndarray
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -65,6 +70,7 @@ class Faces:
             labels=self.labels[rows],
             sources=self.sources[rows],
             groups=self.groups[rows],
+            agreed=self.agreed[rows],
         )
 
 
@@ -189,7 +195,12 @@ def _faces(rows: pd.DataFrame, found: cache.Crops, split: str) -> Faces:
         labels=np.array([INDEX[name] for name in rows["label"]]),
         sources=rows["source"].to_numpy(str),
         groups=rows["group"].to_numpy(str),
+        agreed=np.array([agreed(_numbers(text)) for text in rows["votes"]], bool),
     )
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split()]
 
 
 def batches(
@@ -216,22 +227,35 @@ def batches(
         [batch, 7], "row": int64 [batch], and what `extra` names}.
     """
 
-    def pixels(chosen: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        return np.stack(
-            [
-                _pixels(faces, row, number, spec, augment, seed)
-                for row, number in zip(chosen, numbers, strict=True)
-            ]
-        )
+    columns = {"row": rows, "view": views, "target": faces.targets[rows]}
+
+    def pixels(row: int, number: int) -> np.ndarray:
+        return _pixels(faces, row, number, spec, augment, seed)
+
+    return _batched(
+        {**columns, **(extra or {})}, pixels, spec.size, batch_size, drop_remainder
+    )
+
+
+def _batched(
+    columns: Mapping[str, np.ndarray],
+    pixels: Callable[[int, int], np.ndarray],
+    size: int,
+    batch_size: int,
+    drop_remainder: bool = False,
+) -> tf.data.Dataset:
+    """Batches of `columns`, of which "view" becomes "image": `pixels(row, view)`."""
+
+    def stacked(rows: np.ndarray, views: np.ndarray) -> np.ndarray:
+        return np.stack([pixels(*both) for both in zip(rows, views, strict=True)])
 
     def with_pixels(batch: dict) -> dict:
         number = batch.pop("view")
-        image = tf.numpy_function(pixels, [batch["row"], number], tf.uint8)
-        return {"image": _with_shape(image, batch["row"], spec.size), **batch}
+        image = tf.numpy_function(stacked, [batch["row"], number], tf.uint8)
+        return {"image": _with_shape(image, batch["row"], size), **batch}
 
-    columns = {"row": rows, "view": views, "target": faces.targets[rows]}
     return (
-        tf.data.Dataset.from_tensor_slices({**columns, **(extra or {})})
+        tf.data.Dataset.from_tensor_slices(columns)
         .batch(batch_size, drop_remainder=drop_remainder)
         .map(with_pixels, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .prefetch(tf.data.AUTOTUNE)
@@ -276,3 +300,22 @@ def plain_batches(faces: Faces, spec: FaceSpec, batch_size: int) -> tf.data.Data
         views=np.full(len(rows), PLAIN),
         batch_size=batch_size,
     )
+
+
+def ten_crop_batches(faces: Faces, spec: FaceSpec, batch_size: int) -> tf.data.Dataset:
+    """Batches of the pictures' ten crops, picture after picture (`ten_crops`).
+
+    Returns:
+        A dataset of {"image": uint8 [batch, size, size, 3], "row": int64 [batch]}; a
+        picture's crops may be in two batches.
+    """
+    rows = np.arange(len(faces))
+    columns = {
+        "row": np.repeat(rows, ten_crops.COUNT),
+        "view": np.tile(np.arange(ten_crops.COUNT), len(rows)),
+    }
+
+    def pixels(row: int, number: int) -> np.ndarray:
+        return ten_crops.ten_crop(faces.crops[row], number, spec)
+
+    return _batched(columns, pixels, spec.size, batch_size)

@@ -172,5 +172,7 @@ def _answers(faces: Faces, logits: np.ndarray) -> SplitPredictions:
         labels=faces.labels,
         sources=faces.sources,
         groups=faces.groups,
+        distribution=faces.targets,
+        agreed=faces.agreed,
         logits=logits,
     )

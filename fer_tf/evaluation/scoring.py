@@ -59,19 +59,29 @@ def score(
             "answered": _answered(calibrated, calibration.threshold),
             "sets": _sets(calibrated, calibration, seed),
             "by_source": by_source(calibrated, seed),
+            "by_source_raw": by_source(test, seed),
         },
     }
 
 
 def figures(answers: SplitPredictions, seed: int) -> dict[str, Any]:
-    """Return `metrics.summary` of answers [n, 7], and `intervals` [low, high]."""
+    """Return `metrics.summary` of answers [n, 7], and `intervals` [low, high].
+
+    Where several people labelled a record there are also `votes`, the figures against
+    all that they said, and `agreed`, those of the records on which most of them agree.
+    """
     probs = metrics.softmax(answers.logits)
     columns = (answers.labels, probs)
     estimates = metrics.with_intervals(
         metrics.headline, *columns, groups=answers.groups, seed=seed
     )
     intervals = {name: [low, high] for name, (_, low, high) in estimates.items()}
-    return {**metrics.summary(*columns), "intervals": intervals}
+    content = {**metrics.summary(*columns), "intervals": intervals}
+    if (answers.distribution.max(axis=1) < 1).any():
+        content["votes"] = metrics.votes_summary(answers.distribution, probs)
+    if answers.agreed.any() and not answers.agreed.all():
+        content["agreed"] = figures(answers.take(answers.agreed), seed)
+    return content
 
 
 def by_source(answers: SplitPredictions, seed: int) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from fer_tf.calibration import fit_temperature
 from fer_tf.predictions import Predictions
 from fer_tf.predictions import SplitPredictions
+from fer_tf.predictions import joined
 
 
 def out_of_fold(
@@ -31,10 +30,4 @@ def out_of_fold(
         scale = temperature / fit_temperature(own.logits, own.labels)
         train = each.split("train")
         parts.append(train.with_logits(train.logits * scale))
-    return SplitPredictions(
-        keys=np.concatenate([each.keys for each in parts]),
-        labels=np.concatenate([each.labels for each in parts]),
-        sources=np.concatenate([each.sources for each in parts]),
-        groups=np.concatenate([each.groups for each in parts]),
-        logits=np.concatenate([each.logits for each in parts]),
-    )
+    return joined(parts)

@@ -24,6 +24,7 @@ def faces(tmp_path_factory):
         labels=labels,
         sources=np.array(["a", "b"])[np.arange(60) % 2],
         groups=GROUPS[:60],
+        agreed=np.ones(60, bool),
     )
 
 

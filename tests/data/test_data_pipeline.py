@@ -46,6 +46,7 @@ def faces(pictures):
         labels=labels,
         sources=np.array(["a"] * 10),
         groups=np.array([f"a/{row}" for row in range(10)]),
+        agreed=np.ones(10, bool),
     )
 
 
@@ -137,7 +138,7 @@ def manifest(own, data_dir):
 
 
 def same(found, expected):
-    for name in ("keys", "targets", "labels", "sources", "groups"):
+    for name in ("keys", "targets", "labels", "sources", "groups", "agreed"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     for one, other in zip(found.crops, expected.crops, strict=True):
         np.testing.assert_array_equal(one.pixels, other.pixels)
@@ -157,6 +158,16 @@ def test_records_and_manifest_are_joined_by_key(own, manifest):
             expected = crop_of(decode(by_key[key].image), (), own.face.size)
             np.testing.assert_array_equal(crop.pixels, expected.pixels)
             np.testing.assert_allclose(target, by_key[key].distribution, atol=1e-6)
+
+
+def test_it_is_known_where_most_voters_agree(own, manifest):
+    rows = table.read(manifest)
+    rows.loc[3, "votes"] = "5 4 1 0 0 0 0 0 0 0"
+    rows.loc[5, "votes"] = "5 5 0 0 0 0 0 0 0 0"
+    table.write(manifest, rows)
+    faces = pipeline.load(own, manifest).values()
+    keys = np.concatenate([each.keys[~each.agreed] for each in faces])
+    assert keys.tolist() == [rows["key"][5]]
 
 
 def test_pictures_are_decoded_once(own, manifest, monkeypatch):

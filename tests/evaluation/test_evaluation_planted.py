@@ -60,6 +60,7 @@ def drawn_faces(split):
         labels=classes,
         sources=np.full(len(keys), "drawn"),
         groups=keys,
+        agreed=np.ones(len(keys), bool),
     )
 
 
@@ -110,9 +111,10 @@ def gate(trained, logits, tmp_path):
     def save(name, logits, calibration):
         run, faces = RunFolder(tmp_path / name), trained.test
         columns = (faces.keys, faces.labels, faces.sources, faces.groups)
+        voted = (faces.targets, faces.agreed)
         # A file says nothing of the order in which records were answered.
         order = np.random.default_rng([*name.encode()]).permutation(len(faces))
-        test = SplitPredictions(*columns, logits).take(order)
+        test = SplitPredictions(*columns, *voted, logits).take(order)
         Predictions(name, 0, {"test": test}).save(run.predictions)
         calibration.save(run.calibration)
         return str(run.path)

@@ -93,6 +93,33 @@ def test_sources_part_the_test_split(predictions):
     assert right / len(test) == pytest.approx(whole)
 
 
+def test_votes_are_scored_where_voters_disagree(predictions):
+    test = predictions.split("test")
+    plain = scoring.figures(test, seed=0)
+    assert "votes" not in plain and "agreed" not in plain
+    voted = np.array(test.distribution)
+    voted[:10] = 1 / 7
+    agreed = np.arange(len(test)) >= 10
+    content = scoring.figures(
+        dataclasses.replace(test, distribution=voted, agreed=agreed), seed=0
+    )
+    probs = metrics.softmax(test.logits)
+    assert content["votes"] == metrics.votes_summary(voted, probs)
+    assert content["agreed"]["n"] == len(test) - 10
+    expected = metrics.accuracy(test.labels[10:], probs[10:].argmax(axis=1))
+    assert content["agreed"]["accuracy"] == expected
+    assert content["accuracy"] == plain["accuracy"]
+
+
+def test_each_source_is_scored_raw_beside_calibrated(predictions):
+    content = scoring.score(predictions, calibration_of(predictions), seed=0)["test"]
+    raw, calibrated = content["by_source_raw"], content["by_source"]
+    assert raw.keys() == calibrated.keys()
+    for source in raw:
+        assert raw[source]["accuracy"] == calibrated[source]["accuracy"]
+        assert raw[source]["nll"] > calibrated[source]["nll"]
+
+
 def test_the_answered_part_by_hand(predictions):
     test = predictions.split("test").take(np.arange(4))
     logits = np.zeros((4, 7))

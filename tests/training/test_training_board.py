@@ -58,6 +58,7 @@ def faces():
         labels=labels,
         sources=np.array(["a"] * COUNT),
         groups=keys,
+        agreed=np.ones(COUNT, bool),
     )
 
 

@@ -79,6 +79,7 @@ def faces_of(records, folder):
         labels=labels,
         sources=np.array(["drawn_faces"] * len(records)),
         groups=np.array([f"g{row // 2}" for row in range(len(records))]),
+        agreed=np.ones(len(records), bool),
     )
 
 

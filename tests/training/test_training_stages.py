@@ -32,6 +32,7 @@ def faces():
         labels=LABELS,
         sources=np.array(["a", "b"])[np.arange(COUNT) % 2],
         groups=np.array([f"a/{row}" for row in range(COUNT)]),
+        agreed=np.ones(COUNT, bool),
     )
 
 

@@ -100,6 +100,7 @@ def faces_of(labels, sources):
         labels=labels,
         sources=sources,
         groups=keys,
+        agreed=np.ones(len(keys), bool),
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from fer_tf.config import AugmentConfig
 from fer_tf.data.crops import Crop
+from fer_tf.data.crops import sampled
 from fer_tf.preprocess import FaceSpec
 from fer_tf.preprocess import prepare
 
@@ -106,14 +107,7 @@ def _warp(crop: Crop, size: int, augment: AugmentConfig, draws: Draws) -> np.nda
     # difference between a pixel's corner and its middle.
     linear = turn * zoom * sides[:, None] / size
     centre = corner + (0.5 + shift * augment.shift) * sides - 0.5
-    offset = centre - linear @ np.full(2, (size - 1) / 2)
-    return cv2.warpAffine(
-        crop.pixels,
-        np.column_stack([linear, offset]),
-        (size, size),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REFLECT_101,
-    )
+    return sampled(crop.pixels, linear, centre, size, cv2.BORDER_REFLECT_101)
 
 
 def _light(pixels: np.ndarray, augment: AugmentConfig, draws: Draws) -> np.ndarray:

@@ -97,6 +97,28 @@ def _bounded(
     return pixels, tuple((square * np.tile(after / before, 2)).tolist())
 
 
+def sampled(
+    pixels: np.ndarray, linear: np.ndarray, centre: np.ndarray, size: int, border: int
+) -> np.ndarray:
+    """Sample a square picture of the side `size` in one warp.
+
+    Args:
+        pixels: uint8 [height, width] or [height, width, 3].
+        linear: [2, 2], from steps in the result to steps in `pixels`.
+        centre: [2], the x and y in `pixels` of the result's centre, where a pixel's
+            middle is a whole number.
+        border: OpenCV's way of going on beyond `pixels`.
+    """
+    offset = centre - linear @ np.full(2, (size - 1) / 2)
+    return cv2.warpAffine(
+        pixels,
+        np.column_stack([linear, offset]),
+        (size, size),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=border,
+    )
+
+
 def _without_repeats(rgb: np.ndarray) -> np.ndarray:
     """Return one channel of a grey picture: three times less to keep and to warp."""
     first = rgb[..., 0]

@@ -222,7 +222,8 @@ class Camera:
         index = 0
         while not self._ended:
             read, pixels = self._capture.read()
-            time_ms = 1000 * (self._clock() - start)
+            # In whole microseconds, as `frames.csv` keeps it.
+            time_ms = round(1000 * (self._clock() - start), 3)
             with self._changed:
                 if read:
                     self._newest = Frame(index, time_ms, as_bgr(pixels))

@@ -13,6 +13,7 @@ from fer_tf.live import session
 from fer_tf.live import video
 from fer_tf.live.camera import Source
 from fer_tf.live.recogniser import Recogniser
+from fer_tf.live.recording import Recorder
 from fer_tf.live.window import Window
 
 
@@ -45,10 +46,26 @@ def play(
     """
     counts = session.Counts()
     reader = loop.Reader(recogniser, live, clock=clock, truth=truth)
+    film = None if source.is_live or not Path(name).exists() else Path(name)
     fault = None
     with contextlib.ExitStack() as stack:
         stack.callback(source.close)
-        logs = [counts, *_logs(stack, source, folder, record)]
+        logs: list[loop.Log] = [counts]
+        if folder:
+            recorder = Recorder(
+                folder / session.RECORDED, source.rate, record and source.is_live
+            )
+            stack.enter_context(contextlib.closing(recorder))
+            description = session.describe(
+                source=name,
+                bundle=recogniser.bundle,
+                settings=config.to_dict(live),
+                film=film,
+            )
+            number = (lambda view: view.frame.index) if film else recorder
+            log = session.SessionLog(folder, description, number)
+            stack.enter_context(contextlib.closing(log))
+            logs.append(log)
         screens = _screens(stack, source, folder, headless)
         try:
             loop.run(source, reader, logs, screens)
@@ -56,30 +73,11 @@ def play(
             pass
         except OutsideError as error:
             fault = error
-    if folder and counts.frames:
-        session.write_summary(
-            folder,
-            source=name,
-            bundle=recogniser.bundle,
-            settings=config.to_dict(live),
-            counts=counts,
-        )
+    if folder:
+        log.finish(counts, film or recorder.film)
     if fault:
         raise fault
     return counts.to_dict()
-
-
-def _logs(
-    stack: contextlib.ExitStack, source: Source, folder: Path | None, record: bool
-) -> list[loop.Log]:
-    if not folder:
-        return []
-    frame_log = stack.enter_context(contextlib.closing(session.FrameLog(folder)))
-    if not (source.is_live and record):
-        return [frame_log]
-    path = folder / session.RECORDED
-    film = stack.enter_context(video.writing(path, source.rate, in_time=True))
-    return [frame_log, lambda view: film(view.frame.pixels_bgr, view.frame.time_ms)]
 
 
 def _screens(

@@ -2,10 +2,12 @@
 
 import csv
 from collections import Counter
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from typing import TextIO
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from fer_tf import experiment
 from fer_tf import files
 from fer_tf.errors import UserError
 from fer_tf.labels import CLASSES
+from fer_tf.live.pictures import pictures_in
 from fer_tf.live.view import FollowedFace
 from fer_tf.live.view import View
 from fer_tf.runtime.bundle import Bundle
@@ -20,7 +23,7 @@ from fer_tf.runtime.bundle import Bundle
 FRAMES = "frames.csv"
 SESSION = "session.json"
 ANNOTATED = "annotated.mp4"
-RECORDED = "recorded.mp4"
+RECORDED = "recorded.mkv"
 
 STAGES = ("detect", "classify", "total")
 COLUMNS = (
@@ -39,11 +42,15 @@ COLUMNS = (
     "unsure",
     "true_label",
     *(f"{stage}_ms" for stage in STAGES),
+    "film_frame",
 )
+
+# The number of the frame of the session's film that shows a view; None if none does.
+FilmFrame = Callable[[View], int | None]
 
 
 def check_free(folder: Path) -> None:
-    """Refuse a folder that holds a finished session.
+    """Refuse a folder that holds a session, finished or not.
 
     Raises:
         UserError: it does.
@@ -79,7 +86,8 @@ class Counts:
             "unsure" if face.unsure else face.label.lower() for face in view.faces
         )
         for stage, times_ms in self._stages_ms.items():
-            times_ms.append(view.stages_ms[stage])
+            if stage in view.stages_ms:
+                times_ms.append(view.stages_ms[stage])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts and the median latencies, ready for JSON."""
@@ -98,30 +106,71 @@ class Counts:
         }
 
 
-class FrameLog:
-    """Writes `frames.csv` as the frames come, so that a killed session has its rows."""
+class SessionLog:
+    """Writes a session as its frames come, so that a killed one can be read.
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = open(folder / FRAMES, "w", newline="", encoding="utf-8")
-        self._rows = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
-        self._rows.writeheader()
+    `session.json` is there from the first frame on, and `frames.csv` has the rows of
+    every frame that was seen; without a frame there is neither.
+
+    Args:
+        description: what `session.json` says from the beginning, as `describe` has it.
+        film_frame: which frame of the session's film shows a view.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        description: Mapping[str, Any],
+        film_frame: FilmFrame = lambda view: None,
+    ) -> None:
+        self._folder = folder
+        self._description = description
+        self._film_frame = film_frame
+        self._file: TextIO | None = None
 
     def __call__(self, view: View) -> None:
         """Write a row per face; one with an empty `face_id` if there is none."""
-        self._rows.writerows(rows(view))
+        if self._file is None:
+            self._begin()
+        film_frame = self._film_frame(view)
+        self._rows.writerows(rows(view, film_frame))
+        self._file.flush()
 
     def close(self) -> None:
-        """Finish the file."""
-        self._file.close()
+        """Close the rows' file."""
+        if self._file is not None:
+            self._file.close()
+
+    def finish(self, counts: Counts, film: Path | None) -> None:
+        """Say how it ended; `film` is what `replay` will read, if it is kept."""
+        if self._file is None:
+            return
+        ended = {
+            "finished": True,
+            "film": film_entry(film, self._folder),
+            **counts.to_dict(),
+        }
+        files.write_json(self._folder / SESSION, {**self._description, **ended})
+
+    def _begin(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        files.write_json(self._folder / SESSION, self._description)
+        self._file = open(self._folder / FRAMES, "w", newline="", encoding="utf-8")
+        self._rows = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
+        self._rows.writeheader()
 
 
-def rows(view: View) -> Iterator[dict[str, Any]]:
+def rows(view: View, film_frame: int | None = None) -> Iterator[dict[str, Any]]:
     """Yield the rows of `frames.csv` that a view makes, by column."""
     common = {
         "frame": view.frame.index,
         "time_ms": round(view.frame.time_ms, 3),
-        **{f"{stage}_ms": round(view.stages_ms[stage], 3) for stage in STAGES},
+        **{
+            f"{stage}_ms": round(view.stages_ms[stage], 3)
+            for stage in STAGES
+            if stage in view.stages_ms
+        },
+        "film_frame": film_frame,
     }
     if not view.faces:
         yield common
@@ -160,25 +209,53 @@ def class_columns(probabilities: np.ndarray, prefix: str = "") -> dict[str, floa
     }
 
 
-def write_summary(
-    folder: Path,
-    *,
-    source: str,
-    bundle: Bundle,
-    settings: Mapping[str, Any],
-    counts: Counts,
-) -> None:
-    """Write `session.json`, which comes last and says that the session is whole."""
-    content = {
+def describe(
+    *, source: str, bundle: Bundle, settings: Mapping[str, Any], film: Path | None
+) -> dict[str, Any]:
+    """Return what is known of a session when it begins, ready for JSON.
+
+    Args:
+        source: what the user called it.
+        settings: of the live view.
+        film: the file that is read; None of a camera.
+    """
+    return {
+        "finished": False,
         "source": source,
+        "film": film and {"path": str(film.absolute()), "sha256": None},
         "bundle": {
             "name": bundle.name,
             "digest": bundle.digest,
+            "sha256": dict(bundle.sha256),
             "smoke": bundle.smoke,
             "abstain_threshold": bundle.abstain.threshold,
+            "face": bundle.face.to_dict(),
         },
         "settings": dict(settings),
-        **counts.to_dict(),
         "environment": experiment.environment(),
     }
-    files.write_json(folder / SESSION, content)
+
+
+def film_entry(film: Path | None, folder: Path) -> dict[str, str] | None:
+    """Return where a film lies and its SHA-256; None where there is none.
+
+    A film in the session's own `folder` is told by its name, so that the folder can be
+    moved.
+    """
+    if film is None:
+        return None
+    inside = film.parent == folder
+    path = film.name if inside else str(film.absolute())
+    return {"path": path, "sha256": digest_of_film(film)}
+
+
+def digest_of_film(film: Path) -> str:
+    """Return the SHA-256 of a film, or of the names and bytes of pictures."""
+    if film.is_file():
+        return files.sha256_of(film)
+    return files.digest_of(
+        {
+            path.relative_to(film).as_posix(): files.sha256_of(path)
+            for path in pictures_in(film)
+        }
+    )

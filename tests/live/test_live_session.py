@@ -10,13 +10,16 @@ import pytest
 from fer_tf import files
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
+from fer_tf.live import camera
 from fer_tf.live import play
+from fer_tf.live import recording
 from fer_tf.live import rehearsal
 from fer_tf.live import session
 from fer_tf.live import video
 from fer_tf.live import window
 from fer_tf.live.camera import Frame
 from fer_tf.live.rehearsal import ScriptedDetector
+from fer_tf.live.view import View
 
 
 @pytest.fixture
@@ -47,7 +50,8 @@ def test_the_columns_are_those_that_others_read(stage, folder):
         "frame time_ms face_id x y w h detector_score raw_angry raw_disgust raw_fear "
         "raw_happy raw_sad raw_surprise raw_neutral smoothed_angry smoothed_disgust "
         "smoothed_fear smoothed_happy smoothed_sad smoothed_surprise smoothed_neutral "
-        "label confidence unsure true_label detect_ms classify_ms total_ms"
+        "label confidence unsure true_label detect_ms classify_ms total_ms "
+        "film_frame"
     ).split()
 
 
@@ -89,6 +93,8 @@ def test_the_summary_says_what_was_seen(stage, folder):
     assert summary["bundle"]["digest"] == stage.recogniser.bundle.digest
     assert summary["settings"]["forget_ms"] == 500
     assert summary["source"] == "film"
+    assert summary["film"] is None
+    assert summary["bundle"]["face"] == stage.recogniser.bundle.face.to_dict()
 
 
 def test_the_annotated_film_has_every_frame_and_what_was_drawn(stage, folder, film):
@@ -150,13 +156,34 @@ def test_ctrl_c_ends_a_session_well(stage, folder, film):
     assert stage.scripted.closed
 
 
-def test_a_fault_of_ours_keeps_its_stack_trace_and_writes_no_summary(
+def test_a_fault_of_ours_keeps_its_stack_trace_and_an_unfinished_session(
     stage, folder, film
 ):
     faulty_stage(stage, film, ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
         play_into(folder, stage)
-    assert not (folder / "session.json").exists()
+    summary = files.read_json(folder / "session.json")
+    assert summary["finished"] is False
+    assert summary["source"] == "film" and "frames" not in summary
+    assert len(read_rows(folder)) == 6
+    with pytest.raises(UserError, match="holds a session already"):
+        session.check_free(folder)
+
+
+def test_a_source_without_a_frame_leaves_no_session(stage, folder):
+    faulty_stage(stage, [], None)
+    play_into(folder, stage)
+    session.check_free(folder)
+    assert not list(folder.glob("*"))
+
+
+def test_the_rows_of_a_frame_are_on_disk_before_the_next(stage, folder):
+    log = session.SessionLog(folder, {"finished": False})
+    for count, frame in enumerate(stage.scripted, start=1):
+        log(stage.reader(frame))
+        frames = {row["frame"] for row in read_rows(folder)}
+        assert len(frames) == count
+    log.close()
 
 
 class Live(ScriptedDetector):
@@ -182,15 +209,64 @@ def test_a_clean_film_of_a_camera_is_kept_only_when_asked_for(stage, folder, fil
     ]
 
 
-def test_a_recorded_film_lasts_as_long_as_what_it_shows(stage, folder, film):
+def pixels_of(path):
+    return [frame.pixels_bgr for frame in camera.open_source(str(path))]
+
+
+def test_a_recorded_film_lasts_as_long_as_what_it_shows_and_loses_nothing(
+    stage, folder, film
+):
     stage.scripted = Live(film)
     stage.recogniser.detect = stage.scripted
     play_into(folder, stage, record=True)
-    capture = cv2.VideoCapture(str(folder / "recorded.mp4"))
+    recorded = pixels_of(folder / "recorded.mkv")
     # The last frame seen is number 48, at 1.92 s: 49 frames at 25 a second.
-    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 49
-    read, clean = capture.read()
-    assert clean[-8:, -40:].mean() == pytest.approx(90, abs=3)
+    assert len(recorded) == 49
+    shown = {int(row["frame"]): int(row["film_frame"]) for row in read_rows(folder)}
+    assert list(shown) == [*range(0, 50, 3)]
+    for frame, number in shown.items():
+        np.testing.assert_array_equal(recorded[number], film[frame].pixels_bgr)
+    summary = files.read_json(folder / "session.json")
+    assert summary["finished"] is True
+    digest = files.sha256_of(folder / "recorded.mkv")
+    assert summary["film"] == {"path": "recorded.mkv", "sha256": digest}
+
+
+def view_of(pixels, index, time_ms):
+    return View(Frame(index, time_ms, pixels), (), {}, 0.0, 0, False)
+
+
+@pytest.mark.parametrize("shape", [(48, 64, 3), (47, 63, 3)])
+def test_noise_of_any_size_is_recorded_as_it_was(tmp_path, shape):
+    noise = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
+    recorder = recording.Recorder(tmp_path / "recorded.mkv", 25.0)
+    for index, pixels in enumerate(noise):
+        assert recorder(view_of(pixels, index, 40.0 * index)) == index
+    recorder.close()
+    height, width = shape[:2]
+    for pixels, frame in zip(noise, pixels_of(recorder.film), strict=True):
+        np.testing.assert_array_equal(frame[:height, :width], pixels)
+
+
+def test_recording_stops_and_goes_on_with_no_gap(tmp_path):
+    black = np.zeros((48, 64, 3), np.uint8)
+    recorder = recording.Recorder(tmp_path / "recorded.mkv", 25.0, on=False)
+    numbers = []
+    for index in range(12):
+        if index in (2, 5, 9):
+            recorder.toggle()
+        numbers.append(recorder(view_of(black, index, 40.0 * index)))
+    recorder.close()
+    assert numbers == [None] * 2 + [0, 1, 2] + [None] * 4 + [3, 4, 5]
+    assert len(pixels_of(recorder.film)) == 6
+
+
+def test_a_camera_that_changes_its_size_is_recorded_as_it_began(tmp_path, caplog):
+    recorder = recording.Recorder(tmp_path / "recorded.mkv", 25.0)
+    assert recorder(view_of(np.zeros((48, 64, 3), np.uint8), 0, 0.0)) == 0
+    assert recorder(view_of(np.zeros((40, 64, 3), np.uint8), 1, 40.0)) is None
+    assert "frame 1 is not recorded" in caplog.text
+    recorder.close()
 
 
 def test_frames_of_another_size_are_fitted_whole():

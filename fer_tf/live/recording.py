@@ -1,0 +1,100 @@
+"""The clean film of a camera, lossless: what is read of it again is what was seen."""
+
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fer_tf.errors import OutsideError
+from fer_tf.live.view import View
+
+# Lossless and an open standard (RFC 9043). Matroska, because half a file of it plays.
+CODEC = cv2.VideoWriter.fourcc(*"FFV1")
+
+log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Appends the frames of views to a film, while it is on.
+
+    A frame is repeated where others were dropped, so that the film lasts as long as
+    what it shows. The file is begun with the first frame and readable up to the last,
+    also when the process is killed.
+
+    Args:
+        rate: frames per second.
+        on: record from the first frame.
+    """
+
+    def __init__(self, path: Path, rate: float, on: bool = True) -> None:
+        self.path = path
+        self.on = on
+        self._rate = rate
+        self._writer: cv2.VideoWriter | None = None
+        self._shape: tuple[int, ...] = ()
+        self._frames = 0
+        self._origin_ms: float | None = None
+
+    def __call__(self, view: View) -> int | None:
+        """Record a view's frame and return its number in the film; None if off."""
+        if not self.on:
+            self._origin_ms = None
+            return None
+        pixels = view.frame.pixels_bgr
+        if self._writer is None:
+            self._open(pixels.shape)
+        if pixels.shape != self._shape:
+            log.warning(
+                "frame %d is not recorded: it is %s, the film %s.",
+                view.frame.index,
+                pixels.shape,
+                self._shape,
+            )
+            return None
+        first = self._frames
+        for _ in range(max(1, self._due(view.frame.time_ms))):
+            self._writer.write(even(pixels))
+            self._frames += 1
+        return first
+
+    def toggle(self) -> None:
+        """Go on recording, or leave out what comes now."""
+        self.on = not self.on
+
+    @property
+    def film(self) -> Path | None:
+        """The film; None before a frame has been recorded."""
+        return self.path if self._frames else None
+
+    def close(self) -> None:
+        """Finish the film."""
+        if self._writer is not None:
+            self._writer.release()
+
+    def _due(self, time_ms: float) -> int:
+        """Return how many frames the film lacks at a frame's time, itself included."""
+        if self._origin_ms is None:
+            self._origin_ms = time_ms - 1000 * self._frames / self._rate
+        elapsed_ms = time_ms - self._origin_ms
+        return int(elapsed_ms * self._rate / 1000 + 1e-6) + 1 - self._frames
+
+    def _open(self, shape: tuple[int, ...]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        height, width = (side + side % 2 for side in shape[:2])
+        self._shape = shape
+        self._writer = cv2.VideoWriter(
+            str(self.path), CODEC, self._rate, (width, height)
+        )
+        if not self._writer.isOpened():
+            raise OutsideError(f"{self.path} cannot be written as a film.")
+
+
+def even(pixels: np.ndarray) -> np.ndarray:
+    """Repeat the last row and column of odd sides: OpenCV writes no odd films."""
+    height, width = pixels.shape[:2]
+    if height % 2 == width % 2 == 0:
+        return pixels
+    return cv2.copyMakeBorder(
+        pixels, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE
+    )

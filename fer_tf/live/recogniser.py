@@ -1,5 +1,6 @@
 """A picture to the faces in it, each with calibrated probabilities."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -26,7 +27,7 @@ class Face:
     """A face and what it shows.
 
     Attributes:
-        box_xywh_px: the detector's box, float [4].
+        box_xywh_px: the detector's box, float [4], to the hundredth of a pixel.
         landmarks_px: float [5, 2].
         score: how sure the detector is, in 0..1.
         probabilities: calibrated, float32 [7], in the order of `labels.CLASSES`.
@@ -75,20 +76,36 @@ class Recogniser:
         """Return the faces in a frame, uint8 [height, width, 3]."""
         return self.recognise(frame_bgr, self.detect(frame_bgr))
 
+    def batch(self, frames_bgr: Sequence[np.ndarray]) -> list[list[Face]]:
+        """Return the faces in each frame; all are classified in one call.
+
+        Args:
+            frames_bgr: uint8 [height, width, 3] each, of any sizes.
+        """
+        return self._recognise(frames_bgr, [self.detect(frame) for frame in frames_bgr])
+
     def recognise(
         self, frame_bgr: np.ndarray, detections: Sequence[Detection]
     ) -> list[Face]:
         """Classify all faces that were found in a frame, in one call."""
+        return self._recognise([frame_bgr], [detections])[0]
+
+    def _recognise(
+        self,
+        frames_bgr: Sequence[np.ndarray],
+        detections: Sequence[Sequence[Detection]],
+    ) -> list[list[Face]]:
+        # Cut by the box as it is written down, so that it can be cut again.
+        told = [[_told(found) for found in inside] for inside in detections]
         # The only place between camera and model where the channels change places.
         crops = [
-            cv2.cvtColor(self._crop(frame_bgr, found.box_xywh_px), cv2.COLOR_BGR2RGB)
-            for found in detections
+            cv2.cvtColor(self._crop(frame, found.box_xywh_px), cv2.COLOR_BGR2RGB)
+            for frame, inside in zip(frames_bgr, told, strict=True)
+            for found in inside
         ]
+        answers = iter(self.classifier(crops))
         return [
-            self._face(detection, probabilities)
-            for detection, probabilities in zip(
-                detections, self.classifier(crops), strict=True
-            )
+            [self._face(found, next(answers)) for found in inside] for inside in told
         ]
 
     def _crop(self, frame: np.ndarray, box_xywh_px: np.ndarray) -> np.ndarray:
@@ -117,6 +134,12 @@ class Recogniser:
         held = conformal.prediction_sets(probabilities, sets.threshold)
         likeliest_first = np.argsort(-probabilities, kind="stable")
         return tuple(CLASSES[index] for index in likeliest_first if held[index])
+
+
+def _told(detection: Detection) -> Detection:
+    """Return a detection whose box is in hundredths of a pixel."""
+    box = np.round(np.asarray(detection.box_xywh_px, np.float64), 2)
+    return dataclasses.replace(detection, box_xywh_px=box)
 
 
 def find_bundle(folder: str | Path | None = None) -> Bundle:

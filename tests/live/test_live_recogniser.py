@@ -44,6 +44,38 @@ def test_every_face_of_a_frame_goes_in_one_call(classifier):
     assert len(faces) == 3
 
 
+def test_a_batch_of_frames_is_one_call_and_answers_as_each_alone(classifier):
+    noise = np.random.default_rng(0)
+    sizes = [(120, 160), (60, 80), (90, 90)]
+    frames = [noise.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+    inside = {120: [[9, 9, 30, 30], [50, 50, 40, 40]], 60: [], 90: [[20, 9, 41, 47]]}
+    reader = Recogniser(
+        lambda frame: [found(box) for box in inside[len(frame)]], classifier
+    )
+    together = reader.batch(frames)
+    assert [len(crops) for crops in classifier.calls] == [3]
+    for faces, frame in zip(together, frames, strict=True):
+        alone = reader(frame)
+        assert len(faces) == len(alone) == len(inside[len(frame)])
+        for one, other in zip(faces, alone, strict=True):
+            np.testing.assert_array_equal(one.box_xywh_px, other.box_xywh_px)
+            np.testing.assert_array_equal(one.probabilities, other.probabilities)
+    assert reader.batch([]) == []
+
+
+def test_a_face_is_cut_by_its_box_as_it_is_written_down(classifier, bundle):
+    """Else a box read back from a session, rounded, may be cut a pixel elsewhere."""
+    noise = np.random.default_rng(0)
+    frame = noise.integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    boxes = noise.uniform(20, 120, (500, 4))
+    faces = Recogniser(lambda frame: list(map(found, boxes)), classifier)(frame)
+    for face, crop in zip(faces, classifier.calls[0], strict=True):
+        written = [round(float(value), 2) for value in face.box_xywh_px]
+        assert face.box_xywh_px.tolist() == written
+        square = preprocess.square_around(written, bundle.face.framing)
+        np.testing.assert_array_equal(crop, preprocess.cut(frame, square)[..., ::-1])
+
+
 def test_red_is_red(classifier):
     frame = np.zeros((60, 60, 3), np.uint8)
     frame[..., 2] = 250

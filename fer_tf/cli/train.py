@@ -90,23 +90,20 @@ def train_teacher(
 
     With folds, models that have not seen a picture answer its views.
     """
-    from fer_tf.evaluation.predict import predict_fold
     from fer_tf.evaluation.predict import predict_run
     from fer_tf.training import replicas
     from fer_tf.training import stages
 
     stages.train_teacher(config, experiment, stage, pictures)
-    run, views = experiment.teacher(stage.model.name), config.soft_labels.views
-    folds = range(config.soft_labels.folds)
-    for fold in folds:
-        stages.train_fold(config, experiment, stage, fold, pictures)
-        replicas.in_chief(partial(predict_fold, config, experiment, stage, fold))
-    unseen = [run.fold(fold) for fold in folds]
-    replicas.in_chief(
-        partial(
-            predict_run, config, experiment, run, stage, views=views, unseen=unseen
-        )
+    run = experiment.teacher(stage.model.name)
+    answer = partial(
+        predict_run, config, experiment, stage=stage, views=config.soft_labels.views
     )
+    unseen = [run.fold(fold) for fold in range(config.soft_labels.folds)]
+    for fold, own in enumerate(unseen):
+        stages.train_fold(config, experiment, stage, fold, pictures)
+        replicas.in_chief(partial(answer, run=own, fold=fold))
+    replicas.in_chief(partial(answer, run=run, unseen=unseen))
 
 
 def train_student(

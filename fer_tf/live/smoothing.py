@@ -26,24 +26,30 @@ class Smoothed:
 
 @dataclass
 class _State:
-    log_probabilities: np.ndarray
+    """Of one face; its age counts the time that has passed, which never goes back."""
+
+    answer: np.ndarray
+    smoothed: np.ndarray
     time_ms: float
     label: int
     challenger: int
-    since_ms: float
+    age_ms: float = 0.0
+    since_ms: float = 0.0
 
 
 class Smoother:
     """Smooths the answers for each face, and lets its label change only for good.
 
-    With p_t the answer at time t and dt the time since the last one, in milliseconds,
+    The log probabilities x pass a low pass of first order, tau dl/dt = x - l, which is
+    solved exactly for x that runs straight from one frame to the next, so that the
+    frame rate does not show. With d = dt / tau, e = exp(-d) and g = (1 - e) / d,
 
-        l_t = (1 - a) l_(t-dt) + a log p_t,    a = 1 - exp(-dt / smoothing_ms),
+        l_t = e l_(t-dt) + (g - e) x_(t-dt) + (1 - g) x_t,
 
     and the smoothed probabilities are softmax(l_t): a geometric mean that forgets.
 
     Args:
-        smoothing_ms: the time constant; 0 for no smoothing.
+        smoothing_ms: the time constant tau; 0 for no smoothing.
         hysteresis: by how much another class must lead the label's probability,
         hold_ms: and for how long, before it becomes the label.
     """
@@ -57,19 +63,25 @@ class Smoother:
     def update(
         self, face_id: int, probabilities: np.ndarray, time_ms: float
     ) -> Smoothed:
-        """Take the answer [7] for a face at `time_ms` and return what to show."""
-        logs = np.log(np.maximum(probabilities, LEAST_PROBABILITY, dtype=np.float64))
+        """Take the answer [7] for a face at `time_ms` and return what to show.
+
+        Time that stands still or goes back is no time.
+        """
+        answer = np.log(np.maximum(probabilities, LEAST_PROBABILITY, dtype=np.float64))
         state = self._states.get(face_id)
         if state is None:
-            label = int(np.argmax(logs))
-            state = _State(logs, time_ms, label, label, time_ms)
+            label = int(np.argmax(answer))
+            state = _State(answer, answer, time_ms, label, label)
             self._states[face_id] = state
-        alpha = self._alpha(time_ms - state.time_ms)
-        state.log_probabilities += alpha * (logs - state.log_probabilities)
+        elapsed_ms = max(0.0, time_ms - state.time_ms)
+        kept, before, now = self._weights(elapsed_ms)
+        state.smoothed = kept * state.smoothed + before * state.answer + now * answer
+        state.answer = answer
         state.time_ms = time_ms
-        smoothed = metrics.softmax(state.log_probabilities)
-        self._settle(state, smoothed)
-        return Smoothed(smoothed, state.label)
+        state.age_ms += elapsed_ms
+        shown = metrics.softmax(state.smoothed)
+        self._settle(state, shown)
+        return Smoothed(shown, state.label)
 
     def keep_only(self, face_ids: Collection[int]) -> None:
         """Drop the state of every face that is not among `face_ids`."""
@@ -79,18 +91,24 @@ class Smoother:
             if face_id in face_ids
         }
 
-    def _alpha(self, elapsed_ms: float) -> float:
+    def _weights(self, elapsed_ms: float) -> tuple[float, float, float]:
+        """Return the weights of l_(t-dt), x_(t-dt) and x_t; their sum is 1."""
         if self._smoothing_ms <= 0:
-            return 1.0
-        return -math.expm1(-max(0.0, elapsed_ms) / self._smoothing_ms)
+            return 0.0, 0.0, 1.0
+        if elapsed_ms <= 0:
+            return 1.0, 0.0, 0.0
+        d = elapsed_ms / self._smoothing_ms
+        e = math.exp(-d)
+        g = -math.expm1(-d) / d
+        return e, g - e, 1 - g
 
-    def _settle(self, state: _State, smoothed: np.ndarray) -> None:
+    def _settle(self, state: _State, shown: np.ndarray) -> None:
         """Let the leading class become the label, if it has led long enough."""
-        leader = int(np.argmax(smoothed))
-        leads = smoothed[leader] - smoothed[state.label] >= self._hysteresis
+        leader = int(np.argmax(shown))
+        leads = shown[leader] - shown[state.label] >= self._hysteresis
         challenger = leader if leads else state.label
         if challenger != state.challenger:
             state.challenger = challenger
-            state.since_ms = state.time_ms
-        if state.time_ms - state.since_ms >= self._hold_ms:
+            state.since_ms = state.age_ms
+        if state.age_ms - state.since_ms >= self._hold_ms:
             state.label = state.challenger

@@ -25,26 +25,88 @@ def test_one_step_by_hand():
     smoother = calm(smoothing_ms=100)
     smoother.update(1, answer(ANGRY, 0.7), 0)
     smoothed = smoother.update(1, answer(HAPPY, 0.7), 50)
-    # log p moves by a = 1 - exp(-50 / 100); Angry and Happy change places.
-    a = 1 - math.exp(-0.5)
-    odds = (0.7 / 0.05) ** (1 - 2 * a)
+    # d = 1/2: the new answer weighs 1 - 2 (1 - exp(-1/2)), and what was before the
+    # rest; Angry and Happy change places.
+    new = 1 - 2 * (1 - math.exp(-0.5))
+    odds = (0.7 / 0.05) ** (1 - 2 * new)
     ratio = smoothed.probabilities[ANGRY] / smoothed.probabilities[HAPPY]
     assert ratio == pytest.approx(odds, rel=1e-5)
     assert smoothed.probabilities.sum() == pytest.approx(1)
 
 
+def test_the_low_pass_is_that_of_its_equation():
+    """Against tau dl/dt = x - l in steps of a hundredth of a millisecond."""
+    tau, step = 120.0, 0.01
+    times = np.array([0.0, 33.0, 41.0, 150.0, 400.0])
+    noise = np.random.default_rng(0)
+    answers = noise.dirichlet(np.ones(7), len(times))
+    smoother = calm(smoothing_ms=tau)
+    for probabilities, time_ms in zip(answers, times, strict=True):
+        smoothed = smoother.update(1, probabilities, time_ms)
+    logs = np.log(answers)
+    low = logs[0]
+    for time_ms in np.arange(step / 2, times[-1], step):
+        x = [np.interp(time_ms, times, logs[:, column]) for column in range(7)]
+        low = low + step / tau * (x - low)
+    expected = np.exp(low) / np.exp(low).sum()
+    np.testing.assert_allclose(smoothed.probabilities, expected, atol=2e-4)
+
+
 @pytest.mark.parametrize("step_ms", [10, 40, 100])
-def test_the_same_time_smooths_the_same_at_any_frame_rate(step_ms):
-    smoother = calm()
-    smoother.update(1, answer(ANGRY), 0)
-    for time_ms in range(step_ms, 401, step_ms):
-        smoothed = smoother.update(1, answer(HAPPY), time_ms)
-    once = calm()
-    once.update(1, answer(ANGRY), 0)
-    expected = once.update(1, answer(HAPPY), 400)
+def test_a_steady_change_is_smoothed_the_same_at_any_frame_rate(step_ms):
+    start, end = np.log(answer(ANGRY)), np.log(answer(HAPPY))
+
+    def at(time_ms):
+        return np.exp(start + time_ms / 400 * (end - start))
+
+    smoother, once = calm(), calm()
+    for time_ms in range(0, 401, step_ms):
+        smoothed = smoother.update(1, at(time_ms), time_ms)
+    once.update(1, at(0), 0)
+    expected = once.update(1, at(400), 400)
     np.testing.assert_allclose(
-        smoothed.probabilities, expected.probabilities, rtol=1e-9
+        smoothed.probabilities, expected.probabilities, rtol=1e-6
     )
+
+
+def filmed(rate, times_ms):
+    """The smoothed curve of one film at `rate`, at `times_ms` [times, 7].
+
+    Its face changes from one expression to another every second, within 350 ms.
+    """
+    moods = [ANGRY, HAPPY, SAD, HAPPY, ANGRY]
+    smoother, shown = calm(smoothing_ms=300), {}
+    for index in range(int(5 * rate)):
+        time_ms = 1000 * index / rate
+        turn = int(time_ms / 1000)
+        part = min(1.0, (time_ms % 1000) / 350)
+        before, now = answer(moods[max(0, turn - 1)]), answer(moods[turn])
+        smoothed = smoother.update(1, (1 - part) * before + part * now, time_ms)
+        assert smoothed.probabilities.sum() == pytest.approx(1, abs=1e-12)
+        shown[round(time_ms)] = smoothed.probabilities
+    return np.array([shown[time_ms] for time_ms in times_ms])
+
+
+def test_a_film_at_ten_and_at_thirty_frames_a_second_is_smoothed_alike():
+    times_ms = range(0, 5000, 100)
+    slow, fast = filmed(10, times_ms), filmed(30, times_ms)
+    # An average of .7 and .3 per frame is off by .33.
+    assert np.ptp(fast[:, HAPPY]) > 0.7
+    assert np.abs(slow - fast).max() < 0.05
+
+
+@pytest.mark.parametrize("back_to_ms", [1000.0, 500.0, -1e9])
+def test_a_clock_that_stands_still_or_goes_back_stops_nothing(back_to_ms):
+    smoother = calm(smoothing_ms=100, hold_ms=250)
+    for time_ms in range(0, 1001, 100):
+        smoother.update(1, answer(ANGRY), time_ms)
+    for _ in range(5):
+        still = smoother.update(1, answer(HAPPY), back_to_ms)
+    np.testing.assert_allclose(still.probabilities, answer(ANGRY), rtol=1e-6)
+    for elapsed_ms in range(100, 601, 100):
+        smoothed = smoother.update(1, answer(HAPPY), back_to_ms + elapsed_ms)
+    assert smoothed.label == HAPPY
+    assert smoothed.probabilities[HAPPY] > 0.85
 
 
 def test_without_a_time_constant_the_answer_is_itself():

@@ -49,13 +49,13 @@ class Smoother:
     and the smoothed probabilities are softmax(l_t): a geometric mean that forgets.
 
     Args:
-        smoothing_ms: the time constant tau; 0 for no smoothing.
+        smoothing_ms: the time constant tau; 0 for no smoothing. May change on the way.
         hysteresis: by how much another class must lead the label's probability,
         hold_ms: and for how long, before it becomes the label.
     """
 
     def __init__(self, smoothing_ms: float, hysteresis: float, hold_ms: float) -> None:
-        self._smoothing_ms = smoothing_ms
+        self.smoothing_ms = smoothing_ms
         self._hysteresis = hysteresis
         self._hold_ms = hold_ms
         self._states: dict[int, _State] = {}
@@ -93,11 +93,11 @@ class Smoother:
 
     def _weights(self, elapsed_ms: float) -> tuple[float, float, float]:
         """Return the weights of l_(t-dt), x_(t-dt) and x_t; their sum is 1."""
-        if self._smoothing_ms <= 0:
+        if self.smoothing_ms <= 0:
             return 0.0, 0.0, 1.0
         if elapsed_ms <= 0:
             return 1.0, 0.0, 0.0
-        d = elapsed_ms / self._smoothing_ms
+        d = elapsed_ms / self.smoothing_ms
         e = math.exp(-d)
         g = -math.expm1(-d) / d
         return e, g - e, 1 - g

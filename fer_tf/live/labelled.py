@@ -78,7 +78,7 @@ def read_frames(path: Path) -> dict[float, list[Row]]:
     """
     frames: dict[float, list[Row]] = {}
     try:
-        for line in _lines(path):
+        for line in lines_of(path):
             faces = frames.setdefault(float(line["time_ms"]), [])
             if line["face_id"]:
                 faces.append(_row(line))
@@ -124,7 +124,7 @@ def read_intervals(path: Path) -> list[Interval]:
             Interval(
                 float(line["start_ms"]), float(line["end_ms"]), _class(line["label"])
             )
-            for line in _lines(path)
+            for line in _lines(_text_of(path))
         ]
     except UserError:
         raise
@@ -138,11 +138,27 @@ def read_intervals(path: Path) -> list[Interval]:
     return _merged(intervals)
 
 
-def _lines(path: Path) -> Iterator[dict[str, str]]:
-    if not path.is_file():
-        raise UserError(f"there is no {path}.")
-    with open(path, newline="", encoding="utf-8") as file:
-        yield from csv.DictReader(file)
+def lines_of(path: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows of a `frames.csv`; half of one, where it was killed, is none.
+
+    Raises:
+        UserError: it is not there, or not a text.
+    """
+    whole, newline, _ = _text_of(path).rpartition("\n")
+    yield from _lines(whole + newline)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"there is no {path}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as a table: {error}.") from None
+
+
+def _lines(text: str) -> Iterator[dict[str, str]]:
+    yield from csv.DictReader(text.splitlines())
 
 
 def _row(line: Mapping[str, str]) -> Row:

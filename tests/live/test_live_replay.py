@@ -1,0 +1,273 @@
+"""A session answered anew: on the same faces, and by the same bundle with the same."""
+
+import csv
+import dataclasses
+import logging
+import types
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_tf import files
+from fer_tf.config import LiveConfig
+from fer_tf.errors import OutsideError
+from fer_tf.errors import UserError
+from fer_tf.labels import CLASSES
+from fer_tf.live import camera
+from fer_tf.live import play
+from fer_tf.live import replay
+from fer_tf.live import score
+from fer_tf.live.detection import Detection
+from fer_tf.live.recogniser import Recogniser
+from fer_tf.live.rehearsal import ScriptedDetector
+
+LIVE = LiveConfig(smoothing_ms=200, hysteresis=0.02, hold_ms=80)
+RAW = [f"raw_{name.lower()}" for name in CLASSES]
+SMOOTHED = [f"smoothed_{name.lower()}" for name in CLASSES]
+FACES = ["frame", "time_ms", "face_id", *"xywh", "detector_score", "true_label"]
+COUNT = 24
+
+
+class EveryPixel:
+    """A classifier whose answer hangs on every pixel of a crop."""
+
+    def __init__(self, bundle, seed=0):
+        self.bundle = bundle
+        self._weights = np.random.default_rng(seed).normal(size=(3072, 7))
+
+    def __call__(self, crops):
+        rows = [self._answer(crop) for crop in crops]
+        return np.array(rows, np.float32).reshape(-1, 7)
+
+    def _answer(self, crop):
+        small = cv2.resize(crop, (32, 32)).reshape(-1) / 255
+        powers = np.exp(0.1 * small @ self._weights)
+        return powers / powers.sum()
+
+
+def noise_film():
+    """Frames of noise with two faces that move by parts of a pixel; one misses some."""
+    noise = np.random.default_rng(0)
+    for index in range(COUNT):
+        left = 9.1234 + 1.3717 * index
+        boxes = [(left, 12.345, 30.5, 33.3), (90.7, 30.2, 41.4, 40.9)]
+        labels = ["Happy", "Sad"]
+        faces = {5: 0, 6: 1, 7: 1}.get(index, 2)
+        pixels = noise.integers(0, 256, (96, 160, 3), dtype=np.uint8)
+        yield types.SimpleNamespace(
+            pixels_bgr=pixels,
+            time_ms=1000 * index / 24,
+            boxes_xywh_px=boxes[:faces],
+            labels=labels[:faces],
+        )
+
+
+class Live(ScriptedDetector):
+    """The film as a live camera that lost every fourth frame."""
+
+    is_live = True
+
+    def __iter__(self):
+        for frame in super().__iter__():
+            if frame.index % 4 != 2:
+                yield dataclasses.replace(frame, time_ms=round(frame.time_ms, 3))
+
+
+@pytest.fixture
+def every_pixel(bundle):
+    return EveryPixel(bundle)
+
+
+@pytest.fixture
+def recorded(every_pixel, tmp_path):
+    """The session of a camera that was recorded."""
+    source = Live(noise_film(), rate=24)
+    play.play(
+        source,
+        Recogniser(source, every_pixel),
+        LIVE,
+        name="0",
+        folder=tmp_path / "recorded",
+        record=True,
+        truth=source.truth,
+    )
+    return tmp_path / "recorded"
+
+
+@pytest.fixture
+def filmed(every_pixel, tmp_path):
+    """The session of a film on disk, compressed with losses as films are."""
+    path = tmp_path / "noise.mp4"
+    writer = cv2.VideoWriter(
+        str(path), cv2.VideoWriter.fourcc(*"mp4v"), 24.0, (160, 96)
+    )
+    for frame in noise_film():
+        writer.write(frame.pixels_bgr)
+    writer.release()
+    found = (
+        [Detection(np.array(box), np.zeros((5, 2)), 0.87) for box in boxes]
+        for boxes in (frame.boxes_xywh_px for frame in noise_film())
+    )
+    play.play(
+        camera.open_source(str(path)),
+        Recogniser(lambda frame: next(found), every_pixel),
+        LIVE,
+        name=str(path),
+        folder=tmp_path / "filmed",
+    )
+    return tmp_path / "filmed"
+
+
+@pytest.fixture(params=["recorded", "filmed"])
+def session(request):
+    return request.getfixturevalue(request.param)
+
+
+def columns(folder, names):
+    with open(folder / "frames.csv", newline="") as file:
+        return [[row[name] for name in names] for row in csv.DictReader(file)]
+
+
+def test_the_same_bundle_answers_the_same_byte_for_byte(
+    session, every_pixel, tmp_path
+):
+    counts = replay.replay(session, every_pixel, tmp_path / "again")
+    names = [*FACES, *RAW, *SMOOTHED, "label", "confidence", "unsure", "film_frame"]
+    assert columns(tmp_path / "again", names) == columns(session, names)
+    before = files.read_json(session / "session.json")
+    assert counts["frames"] == before["frames"] and counts["faces"] == before["faces"]
+    assert len({tuple(row) for row in columns(session, RAW)}) > COUNT
+
+
+def test_two_replays_are_one_file(session, every_pixel, tmp_path):
+    for name in ("one", "other"):
+        replay.replay(session, every_pixel, tmp_path / name)
+    one, other = (tmp_path / name / "frames.csv" for name in ("one", "other"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_replay_can_be_replayed(session, every_pixel, tmp_path):
+    replay.replay(session, every_pixel, tmp_path / "one")
+    replay.replay(tmp_path / "one", every_pixel, tmp_path / "two")
+    one, two = (tmp_path / name / "frames.csv" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_another_bundle_answers_otherwise_on_the_same_faces(
+    session, bundle, tmp_path
+):
+    other = EveryPixel(dataclasses.replace(bundle, name="other"), seed=1)
+    replay.replay(session, other, tmp_path / "other")
+    assert columns(tmp_path / "other", FACES) == columns(session, FACES)
+    assert columns(tmp_path / "other", RAW) != columns(session, RAW)
+    summary = files.read_json(tmp_path / "other" / "session.json")
+    assert summary["bundle"]["name"] == "other"
+    assert summary["replay_of"] == {
+        "session": str(session),
+        "frames_sha256": files.sha256_of(session / "frames.csv"),
+        "bundle": bundle.digest,
+    }
+    assert summary["median_ms"] == {}
+
+
+def test_another_smoothing_leaves_the_raw_answers(session, every_pixel, tmp_path):
+    out = tmp_path / "bare"
+    replay.replay(session, every_pixel, out, overrides=["live.smoothing_ms=0"])
+    assert columns(out, RAW) == columns(session, RAW)
+    assert columns(out, SMOOTHED) != columns(session, SMOOTHED)
+    for raw, smoothed in zip(columns(out, RAW), columns(out, SMOOTHED), strict=True):
+        if raw[0]:
+            np.testing.assert_allclose(
+                np.array(raw, float), np.array(smoothed, float), atol=1.1e-5
+            )
+    settings = files.read_json(out / "session.json")["settings"]
+    assert (settings["smoothing_ms"], settings["hold_ms"]) == (0, 80)
+
+
+def test_a_replay_can_be_scored(recorded, every_pixel, tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("start_ms,end_ms,label\n0,1000,happy\n")
+    replay.replay(recorded, every_pixel, tmp_path / "again")
+    again = score.score(tmp_path / "again", labels)
+    assert again["raw"] == score.score(recorded, labels)["raw"]
+
+
+def test_a_film_that_moved_is_asked_for(filmed, every_pixel, tmp_path):
+    film = (tmp_path / "noise.mp4").rename(tmp_path / "moved.mp4")
+    with pytest.raises(UserError, match=r"is not at .*noise.mp4.*--film FILE"):
+        replay.replay(filmed, every_pixel, tmp_path / "again")
+    replay.replay(filmed, every_pixel, tmp_path / "again", film=film)
+    assert columns(tmp_path / "again", RAW) == columns(filmed, RAW)
+
+
+def test_another_film_is_refused(session, every_pixel, tmp_path):
+    entry = files.read_json(session / "session.json")["film"]
+    with open(session / entry["path"], "ab") as film:
+        film.write(b"more")
+    with pytest.raises(UserError, match="or has changed: expected SHA-256"):
+        replay.replay(session, every_pixel, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_session_without_its_film_says_how_one_is_kept(
+    every_pixel, tmp_path, stage
+):
+    folder = tmp_path / "session"
+    play.play(stage.scripted, stage.recogniser, LIVE, name="0", folder=folder)
+    with pytest.raises(UserError, match="no film to replay.*--record"):
+        replay.replay(folder, every_pixel, tmp_path / "again")
+
+
+def test_what_the_session_decided_cannot_be_overridden(session, every_pixel, tmp_path):
+    for override in ("live.forget_ms=9", "live.detector_score=0.1", "seed=3", "-x"):
+        with pytest.raises(UserError, match="the session's own faces and takes"):
+            replay.replay(
+                session, every_pixel, tmp_path / "again", overrides=[override]
+            )
+
+
+def test_a_finished_replay_is_not_written_over(session, every_pixel, tmp_path):
+    replay.replay(session, every_pixel, tmp_path / "again")
+    with pytest.raises(UserError, match="holds a session already"):
+        replay.replay(session, every_pixel, tmp_path / "again")
+
+
+def test_a_session_that_was_killed_is_replayed_as_far_as_it_went(
+    recorded, every_pixel, tmp_path, caplog
+):
+    """What a kill leaves: no end of session.json, half a row, a film without an end."""
+    summary = files.read_json(recorded / "session.json")
+    files.write_json(
+        recorded / "session.json", summary | {"finished": False, "film": None}
+    )
+    rows = (recorded / "frames.csv").read_text()
+    (recorded / "frames.csv").write_text(rows[: len(rows) - 9])
+    with caplog.at_level(logging.WARNING):
+        replay.replay(recorded, every_pixel, tmp_path / "again")
+    assert "was not finished, so its film is not checked" in caplog.text
+    again = columns(tmp_path / "again", RAW)
+    assert again == columns(recorded, RAW)[: len(again)]
+    assert len(again) == len(columns(recorded, RAW)) - 1
+
+
+def test_a_film_that_ends_early_is_named(recorded, every_pixel, tmp_path):
+    with open(recorded / "frames.csv", "a") as file:
+        row = {"frame": 99, "time_ms": 9999, "film_frame": 999}
+        csv.DictWriter(file, list(csv_header(recorded))).writerow(row)
+    with pytest.raises(OutsideError, match="frame 999 of it is missing"):
+        replay.replay(recorded, every_pixel, tmp_path / "again")
+
+
+def csv_header(folder):
+    with open(folder / "frames.csv", newline="") as file:
+        return next(csv.reader(file))
+
+
+def test_a_folder_that_is_no_session_is_named(every_pixel, tmp_path):
+    with pytest.raises(UserError, match="session.json does not exist"):
+        replay.replay(tmp_path, every_pixel, tmp_path / "again")
+    files.write_json(tmp_path / "session.json", {})
+    (tmp_path / "frames.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="is not a session's frames.csv"):
+        replay.replay(tmp_path, every_pixel, tmp_path / "again")

@@ -20,6 +20,19 @@ def test_every_recipe_loads_and_shrinks(path):
     assert small.data.limit > 0
 
 
+def test_a_smoke_run_fetches_nothing_and_has_dummy_data_for_what_is_absent():
+    config = recipes.load(None, ["student.model.weights=imagenet", "face.size=224"])
+    small = recipes.smoke(config, ["drawn_faces"])
+    assert small.data.dummy == ("drawn_faces",)
+    assert small.student.model.weights == "none"
+    assert small.face.size == 64
+
+
+def test_dummy_data_is_for_smoke_runs_alone():
+    with pytest.raises(UserError, match="dummy data is for smoke runs"):
+        recipes.load(None, ["data.dummy=[fer2013]"])
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_a_resolved_recipe_reads_back_the_same(path, tmp_path):
     config = recipes.load(path)

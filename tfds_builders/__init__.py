@@ -56,7 +56,8 @@ def build(
 
     Args:
         source: one of `BUILDERS`, or the name of anybody's own pictures.
-        raw: the folder that holds each corpus' own, `<raw>/<source>/`.
+        raw: the folder that holds each corpus' own, `<raw>/<source>/`; not asked about
+            one for which dummy data stands in.
         data_dir: where records are kept.
         track: given each split's records and its name; passes them on and may show
             how far it is.
@@ -70,13 +71,15 @@ def build(
     """
     builder_class = _builder_class(source, raw, data_dir)
     builder = builder_class(
-        data_dir=data_dir, config=records.config_name(source, config)
+        data_dir=records.home(data_dir, source, config),
+        config=records.config_name(source, config),
     )
     folder = Path(builder.data_dir)
     if folder.exists():
         log.info("%s is built already.", folder)
         return folder
-    manual_dir = builder.find(raw / source)
+    dummy = source in config.dummy
+    manual_dir = _dummy_data(builder) if dummy else builder.find(raw / source)
     # A build that was killed leaves such a folder, which nothing ever reads.
     for stale in folder.parent.glob("incomplete.*"):
         shutil.rmtree(stale)
@@ -88,6 +91,15 @@ def build(
             download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
         )
     return folder
+
+
+def _dummy_data(builder: RecordBuilder) -> Path:
+    """Return the builder's dummy data, of several forms the first."""
+    folder = Path(__file__).parent / builder.name / "dummy_data"
+    for form in [folder, *sorted(folder.iterdir())]:
+        with contextlib.suppress(UserError):
+            return builder.find(form)
+    raise ValueError(f"{folder} holds nothing that {builder.name} can read.")
 
 
 def _builder_class(source: str, raw: Path, data_dir: Path) -> type[RecordBuilder]:

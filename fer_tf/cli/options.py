@@ -12,14 +12,17 @@ import click
 
 from fer_tf import config as recipes
 from fer_tf import files
+from fer_tf import sources
 from fer_tf.cli import quiet
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
+from fer_tf.sources import CORPORA
 
 log = logging.getLogger(__name__)
 
 QUICKSTART = Path("configs", "quickstart.yaml")
 SOURCE = "SOURCE"
+MODEL = "[MODEL]"
 OVERRIDE = re.compile(r"[a-z_][a-z0-9_.]*=")
 
 
@@ -29,7 +32,9 @@ def recipe(names: str = "", tensorflow: bool = False) -> Callable:
     With `tensorflow` it is imported before the callback is called, and quietly. The
     callback receives `config`, and where `names` says what the command's own
     arguments are called (`PATH`), also `names`, a tuple of strings. Those called
-    `SOURCE` take the place of the recipe's `data.sources` instead.
+    `SOURCE` take the place of the recipe's `data.sources` instead. With `MODEL`, whose
+    recipe may be its own, it also receives the `overrides`, and whether a recipe was
+    `chosen`.
     """
     metavar = f"{names}... [KEY=VALUE]..." if names else "[KEY=VALUE]..."
 
@@ -57,12 +62,14 @@ def recipe(names: str = "", tensorflow: bool = False) -> Callable:
             if names == SOURCE and given:
                 overrides = (*overrides, f"data.sources={json.dumps(given)}")
             config = recipes.load(_recipe_path(path), overrides)
-            config = recipes.smoke(config) if smoke else config
+            config = _smoke(config, **options) if smoke else config
             if dry_run:
                 click.echo(recipes.to_yaml(config), nl=False)
                 return None
             if names not in ("", SOURCE):
                 options["names"] = given
+            if names == MODEL:
+                options |= {"overrides": overrides, "chosen": path is not None}
             if tensorflow:
                 quiet.import_tensorflow()
             return callback(config=config, **options)
@@ -70,6 +77,38 @@ def recipe(names: str = "", tensorflow: bool = False) -> Callable:
         return command
 
     return decorate
+
+
+def _smoke(
+    config: recipes.Config,
+    raw: Path | None = None,
+    data_dir: Path | None = None,
+    **options: Any,
+) -> recipes.Config:
+    """Return the recipe made tiny, and say what stands in for what is not there.
+
+    Args:
+        raw, data_dir: as a command gives them, in place of the recipe's.
+    """
+    raw = raw or Path(config.data.raw)
+    data_dir = data_dir or Path(config.data.data_dir)
+    absent = [
+        source
+        for source in config.data.sources
+        if source in CORPORA
+        and not (data_dir / source).is_dir()
+        and sources.absent(source, raw)
+    ]
+    for source in absent:
+        click.echo(f"SMOKE: dummy data stands in for {source}.", err=True)
+    for stage in [*config.teachers, config.student]:
+        if stage.model.weights != "none":
+            click.echo(
+                f"SMOKE: {stage.model.name} starts from random weights, not from "
+                f"{stage.model.weights}.",
+                err=True,
+            )
+    return recipes.smoke(config, absent)
 
 
 def runs_option(callback: Callable) -> Callable:
@@ -88,7 +127,7 @@ def pictures_option(callback: Callable) -> Callable:
     return click.option(
         "--pictures",
         is_flag=True,
-        help="Show inputs and worst mistakes in TensorBoard; faces are personal data.",
+        help="Show pictures, in TensorBoard and on pages; faces are personal data.",
     )(callback)
 
 

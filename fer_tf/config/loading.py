@@ -13,6 +13,9 @@ from fer_tf.config.recipe import Config
 from fer_tf.errors import UserError
 from fer_tf.errors import unknown_name
 
+SMOKE_SIZE = 64
+SMOKE_BATCH = 8
+
 
 def load(path: Path | None = None, overrides: Iterable[str] = ()) -> Config:
     """Read a recipe.
@@ -76,15 +79,22 @@ def train_everywhere(config: Config, changes: Mapping[str, Any]) -> Config:
     return _build(Config, tree, "")
 
 
-def smoke(config: Config) -> Config:
-    """Return `config` with every part of it tiny, to walk the whole way in a minute."""
+def smoke(config: Config, absent: Iterable[str] = ()) -> Config:
+    """Return `config` with every part of it tiny, to walk the whole way in a minute.
+
+    Nothing is fetched: models start from random weights, and the `absent` sources are
+    their builders' dummy data.
+    """
     tree = to_dict(config)
     tree["smoke"] = True
     tree["experiment"] = f"{config.experiment}-smoke"
-    tree["data"].update(limit=48, drawn_count=240)
+    tree["data"].update(limit=48, drawn_count=240, dummy=list(absent))
+    tree["face"].update(size=min(config.face.size, SMOKE_SIZE))
     tree["soft_labels"].update(views=2, folds=min(config.soft_labels.folds, 2))
     for stage in _stage_trees(tree):
-        stage["train"].update(epochs=1, batch_size=16)
+        stage["train"].update(epochs=1, batch_size=SMOKE_BATCH)
+    for stage in [*tree["teachers"], tree["student"]]:
+        stage["model"].update(weights="none")
     return _build(Config, tree, "")
 
 

@@ -20,6 +20,8 @@ class DataConfig:
     order of `sources`; empty, as often as it has pictures.
     `limit` keeps that many rows of each source's split, chosen by the hash of the
     key; 0 keeps all. `drawn_count` and `drawn_seed` say which drawn faces to draw.
+    `dummy` names the sources for which their builder's dummy data stands in, in a smoke
+    run alone.
     """
 
     sources: tuple[str, ...] = ("drawn_faces",)
@@ -32,6 +34,7 @@ class DataConfig:
     limit: int = 0
     drawn_count: int = 1600
     drawn_seed: int = 0
+    dummy: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         one_of("data.disagreeing", self.disagreeing, ("list", "merge"))

@@ -107,6 +107,11 @@ class Config:
             )
         if not self.data.sources:
             raise UserError("data.sources must name at least one corpus.")
+        if self.data.dummy and not self.smoke:
+            raise UserError(
+                f"data.dummy is {list(self.data.dummy)}, expected none: dummy data is "
+                "for smoke runs. Give --smoke, or the corpora themselves."
+            )
         if self.distill.teacher == "live" and self.soft_labels.folds:
             raise UserError(
                 "distill.teacher is live and soft_labels.folds "

@@ -34,6 +34,11 @@ def config_name(source: str, data: DataConfig) -> str | None:
     return source
 
 
+def home(data_dir: Path, source: str, data: DataConfig) -> Path:
+    """Return where a source's records are kept: dummy data's apart from real ones."""
+    return data_dir / "dummy" if source in data.dummy else data_dir
+
+
 def locate(data_dir: Path, source: str, data: DataConfig) -> Path:
     """Return the folder of a built source that the recipe asks for.
 
@@ -41,7 +46,8 @@ def locate(data_dir: Path, source: str, data: DataConfig) -> Path:
         UserError: it is not built; the message says how to build it.
     """
     dataset = source if source in CORPORA else pictures.NAME
-    parent = data_dir / dataset / (config_name(source, data) or "")
+    kept = home(data_dir, source, data)
+    parent = kept / dataset / (config_name(source, data) or "")
     versions = sorted(parent.glob("[0-9]*.[0-9]*.[0-9]*"), key=_version)
     if not versions:
         raise UserError(

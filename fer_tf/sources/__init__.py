@@ -5,6 +5,10 @@ A module per corpus has a `NAME`, finds the corpus' files (`find`), lists its ro
 is not one of the `CORPORA`.
 """
 
+import importlib
+from pathlib import Path
+
+from fer_tf.errors import UserError
 from fer_tf.sources.record import SPLITS
 from fer_tf.sources.record import Record
 
@@ -19,4 +23,19 @@ CORPORA = (
     "rafml",
 )
 
-__all__ = ["CORPORA", "SPLITS", "Record"]
+# Drawn, not found.
+DRAWN = "drawn_faces"
+
+
+def absent(corpus: str, raw: Path) -> bool:
+    """Return whether the files of one of the `CORPORA` are missing from `raw`."""
+    if corpus == DRAWN:
+        return False
+    try:
+        importlib.import_module(f"{__name__}.{corpus}").find(raw / corpus)
+    except UserError:
+        return True
+    return False
+
+
+__all__ = ["CORPORA", "SPLITS", "Record", "absent"]

@@ -1,12 +1,16 @@
 """`fer-tf data` from raw to manifest, and what it says when it cannot."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 pytest.importorskip("tensorflow_datasets")
 
+import tfds_builders  # noqa: E402
+from fer_tf import config as recipes  # noqa: E402
 from fer_tf.cli import main  # noqa: E402
 from fer_tf.manifest import table  # noqa: E402
 
@@ -105,3 +109,27 @@ def test_a_dry_run_prints_the_recipe_and_builds_nothing(tmp_path):
     result = run("build", COUNT, "--data-dir", tmp_path, "--dry-run")
     assert "drawn_count: 40" in result.stdout
     assert not any(tmp_path.iterdir())
+
+
+FULL = Path(__file__).parents[2] / "configs" / "full.yaml"
+
+
+def test_in_a_smoke_run_dummy_data_stands_in_for_what_is_absent(tmp_path):
+    """The recipe of all corpora, on a machine that has one of them."""
+    raw, records_dir = tmp_path / "raw", tmp_path / "records"
+    dummy = Path(tfds_builders.__file__).parent / "rafdb" / "dummy_data"
+    shutil.copytree(dummy, raw / "rafdb")
+    asked = ("--smoke", "--config", FULL, "--data-dir", records_dir)
+    built = run("build", *asked, "--raw", raw)
+    assert built.exit_code == 0, built.output
+    swapped = built.stderr.count("dummy data stands in for")
+    assert swapped == len(recipes.load(FULL).data.sources) - 1
+    assert "stands in for rafdb." not in built.stderr
+    assert "efficientnet_b3 starts from random weights" in built.stderr
+    assert str(records_dir / "rafdb" / "1.0.0") in built.stdout.split()
+    out = tmp_path / "manifest.csv"
+    cleaned = run("clean", *asked, "--out", out)
+    assert cleaned.exit_code == 0, cleaned.output
+    rows = table.read(out)
+    assert set(rows["source"]) == set(recipes.load(FULL).data.sources)
+    assert set(rows["split"][table.kept(rows)]) == {"train", "validation", "test"}

@@ -236,6 +236,17 @@ def test_what_a_killed_build_left_is_cleared_away(raw, tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["1.0.0"]
 
 
+@pytest.mark.parametrize("source", [*set(CORPORA) - {"drawn_faces"}])
+def test_dummy_data_is_built_apart_from_what_is_real(tmp_path, source):
+    config = DataConfig(sources=(source,), dummy=(source,))
+    folder = tfds_builders.build(source, tmp_path / "nothing", tmp_path, config)
+    assert folder == records.locate(tmp_path, source, config)
+    assert folder.is_relative_to(tmp_path / "dummy")
+    assert records.count(folder) > 0
+    with pytest.raises(UserError, match="no records"):
+        records.locate(tmp_path, source, DataConfig(sources=(source,)))
+
+
 def test_a_broken_corpus_leaves_no_records(raw, tmp_path):
     (raw / "fer2013" / "fer2013.csv").write_text("emotion,pixels,Usage\n9,1,Training\n")
     with pytest.raises(UserError, match="fer2013: 1 of 1 rows cannot be read"):

@@ -98,12 +98,13 @@ def compare(
     Seeds:   fer-tf compare runs/a0/student-ce,runs/a1/student-ce runs/b/student-ce
     """
     from fer_tf.evaluation import comparison
+    from fer_tf.evaluation import markdown
 
     runs = [_seeds(name) for name in names]
     content = comparison.compare(comparison.load_all(runs, split), seed)
     inputs = comparison.inputs([path for seeds in runs for path in seeds])
     _write(out, {**content, "split": split, "seed": seed, "inputs": inputs})
-    click.echo(comparison.markdown(content))
+    click.echo(markdown.of_comparison(content))
 
 
 @click.command()

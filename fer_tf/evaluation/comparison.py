@@ -4,7 +4,6 @@ A model may be several seeds of one recipe: then its figures are means with a sp
 """
 
 import logging
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +42,7 @@ def compare(answers: Mapping[str, SplitPredictions], seed: int = 0) -> dict[str,
     aligned = predictions.align(answers)
     baseline, *others = aligned
     labels, groups = aligned[baseline].labels, aligned[baseline].groups
-    probs = {name: _by_seed(split) for name, split in aligned.items()}
+    probs = {name: probs_by_seed(split) for name, split in aligned.items()}
     return {
         "baseline": baseline,
         "n": len(labels),
@@ -61,15 +60,15 @@ def compare(answers: Mapping[str, SplitPredictions], seed: int = 0) -> dict[str,
     }
 
 
-def _by_seed(answers: SplitPredictions) -> np.ndarray:
-    """Return probabilities [n, seeds, 7]."""
+def probs_by_seed(answers: SplitPredictions) -> np.ndarray:
+    """Return probabilities [n, seeds, 7] of logits [n, 7] or [n, seeds, 7]."""
     return metrics.softmax(answers.logits.reshape(len(answers), -1, NUM_CLASSES))
 
 
 def _run(answers: SplitPredictions, seed: int) -> dict[str, Any]:
     if answers.logits.ndim == 2:
         return scoring.figures(answers, seed)
-    return over_seeds(answers.labels, _by_seed(answers))
+    return over_seeds(answers.labels, probs_by_seed(answers))
 
 
 def over_seeds(labels: np.ndarray, probs: np.ndarray) -> dict[str, Any]:
@@ -203,14 +202,18 @@ def load_seeds(paths: Sequence[Path], split: str) -> SplitPredictions:
     """
     if len(paths) == 1:
         return load_answers(paths[0], split)
-    _check_one_recipe(paths)
+    check_one_recipe(paths)
     answers = {str(path): load_answers(path, split) for path in paths}
     first, *rest = predictions.align(answers).values()
     return first.with_logits(np.stack([each.logits for each in (first, *rest)], axis=1))
 
 
-def _check_one_recipe(paths: Sequence[Path]) -> None:
-    """Hold what the runs were asked against each other, where they tell."""
+def check_one_recipe(paths: Sequence[Path]) -> None:
+    """Hold what the runs were asked against each other, where they tell.
+
+    Raises:
+        UserError: they differ in more than the seed, or two have the same.
+    """
     records = [_folder(path) / "train.json" for path in paths]
     asked = [
         flat(files.read_json(record)["settings"])
@@ -278,61 +281,3 @@ def inputs(paths: Sequence[Path]) -> dict[str, str]:
         for file in (run.predictions if path.is_dir() else path, run.calibration)
     ]
     return {str(file): files.sha256_of(file) for file in read if file.exists()}
-
-
-def markdown(content: Mapping[str, Any]) -> str:
-    """Return what `compare` returned as a table for a README, with its legend."""
-    figures = list(next(iter(content["differences"].values())))
-    rows = [
-        ["", *figures, "McNemar p"],
-        *(
-            [_title(name, run), *(_estimate(run, figure) for figure in figures), ""]
-            for name, run in content["runs"].items()
-        ),
-        *(_difference_row(name, content) for name in content["differences"]),
-    ]
-    return "\n".join([*_aligned(rows), "", _legend(content)])
-
-
-def _title(name: str, run: Mapping[str, Any]) -> str:
-    return f"{name}, {len(run['by_seed'])} seeds" if "by_seed" in run else name
-
-
-def _estimate(run: Mapping[str, Any], figure: str) -> str:
-    if "spread" in run:
-        return f"{run[figure]:.3f} ± {run['spread'][figure]:.3f}"
-    interval = run["intervals"].get(figure)
-    ends = " ({:.3f} to {:.3f})".format(*interval) if interval else ""
-    return f"{run[figure]:.3f}{ends}"
-
-
-def _difference_row(name: str, content: Mapping[str, Any]) -> list[str]:
-    test = content["mcnemar"].get(name)
-    return [
-        f"{name} minus {content['baseline']}",
-        *(_change(*values) for values in content["differences"][name].values()),
-        f"{test['p']:.2g}" if test else "",
-    ]
-
-
-def _change(value: float, low: float, high: float) -> str:
-    text = f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
-    return f"**{text}**" if low * high > 0 else text
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    dashes = ["-" * width for width in widths]
-    for row in (rows[0], dashes, *rows[1:]):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield f"| {' | '.join(cells)} |"
-
-
-def _legend(content: Mapping[str, Any]) -> str:
-    with_seeds = any("spread" in run for run in content["runs"].values())
-    spread = "; ± the standard deviation over seeds" if with_seeds else ""
-    return (
-        f"n = {content['n']:,} pictures in {content['groups']:,} groups. In brackets "
-        f"95 % bootstrap intervals over groups, paired for differences{spread}. "
-        "**Bold**: the interval excludes zero."
-    )

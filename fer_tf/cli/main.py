@@ -24,6 +24,7 @@ COMMANDS = {
     "live": "live",
     "predict": "sessions",
     "replay": "sessions",
+    "results": "results",
     "run": "run",
     "score": "sessions",
     "train": "train",

@@ -1,0 +1,114 @@
+"""What the figures of a finished experiment rest on."""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
+
+from fer_tf import files
+from fer_tf.config import flat
+from fer_tf.errors import UserError
+from fer_tf.experiment import Experiment
+from fer_tf.experiment import RunFolder
+
+
+def checked_metrics(run: RunFolder, experiment: Experiment) -> dict[str, Any]:
+    """Return a run's `metrics.json`, if all that it was made from is as it was then.
+
+    Raises:
+        UserError: the run has not been evaluated, its predictions, its calibration or
+            the figures themselves have changed since, or an earlier fer-tf wrote them.
+    """
+    options = f"--config {experiment.config} --runs {experiment.root.parent}"
+    again = (
+        f"Delete {run.path / 'steps'}, then: fer-tf calibrate {options} && "
+        f"fer-tf evaluate {options}"
+    )
+    told = _digests_when_evaluated(run)
+    for path in (run.predictions, run.calibration, run.metrics):
+        then = told.get(path.name, "")
+        now = files.sha256_of(path) if path.exists() else ""
+        if not then or then != now:
+            raise UserError(
+                f"{run.metrics} cannot be believed: expected {path.name} as it was "
+                f"evaluated (SHA-256 {then[:12] or 'unknown'}), received "
+                f"{now[:12] or 'no such file'}. {again}"
+            )
+    content = files.read_json(run.metrics)
+    if "by_source_raw" not in content["test"]:
+        raise UserError(
+            f"{run.metrics} is an earlier fer-tf's: expected `by_source_raw` in it. "
+            f"{again}"
+        )
+    return content
+
+
+def _digests_when_evaluated(run: RunFolder) -> dict[str, str]:
+    path = run.path / "steps" / "evaluate.json"
+    if not path.exists():
+        return {}
+    record = files.read_json(path)
+    told = {**record["inputs"], **record.get("outputs", {})}
+    return {name.rpartition("/")[2]: digest for name, digest in told.items()}
+
+
+def chosen(
+    figures: Mapping[str, list[dict[str, Any]]],
+    runs: Mapping[str, list[RunFolder]],
+) -> dict[str, Any]:
+    """Return which split chose what, and by which figure, as the files tell it.
+
+    Args:
+        figures: the content of each model's `metrics.json`, one for each seed.
+        runs: their folders.
+
+    Returns:
+        Lists, of one where all agree: `epochs_by`, `weights_by`, `calibrated_by`; `on`,
+        the split, and `n`, the number of its records.
+    """
+    every = [each for seeds in figures.values() for each in seeds]
+    trained = [run.path / "train.json" for name in runs for run in runs[name]]
+    settings = [
+        flat(files.read_json(path)["settings"]) for path in trained if path.exists()
+    ]
+    fused = [run.path / "soft_labels.json" for run in runs.get("fused", [])]
+    searched = [files.read_json(path) for path in fused if path.exists()]
+    return {
+        "epochs_by": _each_once(
+            value
+            for asked in settings
+            for name, value in asked.items()
+            if name.endswith("train.best_by")
+        ),
+        "weights_by": _each_once(each["search"] for each in searched),
+        "calibrated_by": _each_once(each["method"] for each in every),
+        "on": _each_once(
+            [each["fitted_on"]["temperature"] for each in every]
+            + [each["fitted_on"] for each in searched]
+        ),
+        "n": _each_once(each["fitted_on"]["n"] for each in every),
+    }
+
+
+def _each_once(values: Iterable[Any]) -> list[Any]:
+    return list(dict.fromkeys(values))
+
+
+def made_from(experiment: Experiment, runs: Mapping[str, RunFolder]) -> dict[str, Any]:
+    """Return an experiment's `folder`, the code's `commits`, and SHA-256 by model."""
+    records = [
+        run.path / name
+        for run in runs.values()
+        for name in ("train.json", "predict.json", "steps/evaluate.json")
+    ]
+    commits = _each_once(
+        files.read_json(path)["environment"]["commit"]
+        for path in records
+        if path.exists()
+    )
+    return {
+        "folder": experiment.root.as_posix(),
+        "commits": [commit for commit in commits if commit],
+        "predictions": {
+            name: files.sha256_of(run.predictions) for name, run in runs.items()
+        },
+    }

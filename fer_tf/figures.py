@@ -57,7 +57,7 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray) -> "Figure":
     counts = metrics.confusion(labels, predictions)
     total = counts.sum(axis=1, keepdims=True)
     share = counts / np.maximum(total, 1)
-    figure, (axes,) = _axes(5.2, 4.6)
+    figure, (axes,) = _axes(4.6, 4.2)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), value in np.ndenumerate(share):
         if total[row]:
@@ -73,15 +73,25 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray) -> "Figure":
     return figure
 
 
-def risk_coverage_curve(labels: np.ndarray, probs: np.ndarray) -> "Figure":
-    """Draw the error rate among the most confident part of all answers."""
+def risk_coverage_curve(
+    labels: np.ndarray, probs: np.ndarray, threshold: float | None = None
+) -> "Figure":
+    """Draw the error rate among the most confident part of all answers.
+
+    A dot stands where answers below the confidence `threshold` are left out, unless
+    all of them are.
+    """
     coverage, risk = metrics.risk_coverage(labels, probs)
     area = risk.mean()
+    answered = 0 if threshold is None else (probs.max(axis=1) >= threshold).sum()
+    dot = [100 * coverage[answered - 1], 100 * risk[answered - 1]] if answered else []
     shown = np.unique(np.linspace(0, len(risk) - 1, MOST_POINTS).astype(int))
     coverage, risk = coverage[shown], risk[shown]
     figure, (axes,) = _axes(4.4, 3.4)
     axes.plot(100 * coverage, 100 * risk, color=BLUE, lw=1.8)
     axes.fill_between(100 * coverage, 100 * risk, color=BLUE, alpha=0.12, lw=0)
+    if dot:
+        axes.scatter(*dot, s=36, color=ORANGE, zorder=3)
     axes.set(xlabel="answered, %", ylabel="wrong among them, %", xlim=(0, 100))
     axes.set_ylim(0, max(5, 105 * risk.max()))
     axes.set_title(f"AURC {area:.3f}, n = {len(labels):,}", fontsize=10)

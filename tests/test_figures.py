@@ -88,6 +88,17 @@ def test_the_risk_coverage_curve_ends_at_the_error_rate(answers):
     assert (x[-1], y[-1]) == pytest.approx((100, 100 * error))
 
 
+def test_a_dot_stands_where_a_threshold_cuts(answers):
+    labels, probs = answers
+    sure = probs.max(axis=1) >= 0.5
+    axes = figures.risk_coverage_curve(labels, probs, 0.5).axes[0]
+    (dot,) = axes.collections[-1].get_offsets()
+    wrong = (probs.argmax(axis=1) != labels)[sure].mean()
+    assert tuple(dot) == pytest.approx((100 * sure.mean(), 100 * wrong))
+    without = figures.risk_coverage_curve(labels, probs, 1.0).axes[0]
+    assert len(without.collections) == len(axes.collections) - 1
+
+
 def test_a_long_curve_is_thinned():
     labels = np.arange(5000) % 7
     probs = metrics.softmax(np.random.default_rng(0).normal(size=(5000, 7)))

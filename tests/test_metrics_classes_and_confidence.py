@@ -126,6 +126,24 @@ def parted_ece(confidence, right, bins):
     return np.average(gaps, weights=[len(part) for part in parts])
 
 
+def test_chance_ece_of_one_confidence_is_the_spread_of_a_binomial():
+    """E|k / n - p| is sqrt(2 p (1 - p) / (pi n)) for a large n."""
+    expected = np.sqrt(2 * 0.7 * 0.3 / (np.pi * 2000))
+    found = metrics.chance_ece(confident(0.7, 2000), draws=2000)
+    assert found == pytest.approx(expected, rel=0.05)
+
+
+def test_labels_drawn_from_the_probabilities_show_the_ece_of_chance():
+    _, probs = some_answers("all")
+    rng = np.random.default_rng(1)
+    drawn = [
+        metrics.ece(np.array([rng.choice(7, p=row) for row in probs]), probs)
+        for _ in range(40)
+    ]
+    assert metrics.chance_ece(probs) == pytest.approx(np.mean(drawn), rel=0.1)
+    assert metrics.chance_ece(probs, seed=1) != metrics.chance_ece(probs, seed=2)
+
+
 @pytest.mark.parametrize("bins", [1, 2, 7, 15, 499, 500, 800])
 def test_ece_of_equal_mass_agrees_with_a_loop(bins):
     labels, probs = some_answers("all")

@@ -49,7 +49,6 @@ def clean_sources(
     """
     from fer_tf import files
     from fer_tf.data import records
-    from fer_tf.manifest import page
     from fer_tf.manifest import table
     from fer_tf.manifest.clean import clean
     from fer_tf.manifest.report import report
@@ -69,11 +68,24 @@ def clean_sources(
         }
         for source, path in folders.items()
     }
-    shown = _pictures_of(page.examples(rows), folders) if pictures else None
     table.write(out, rows)
     files.write_json(out.with_suffix(".json"), summary)
-    files.write_text(out.with_suffix(".html"), page.render(summary, rows, shown))
+    write_page(out, data_dir, pictures)
     return summary
+
+
+def write_page(manifest: Path, data_dir: Path, pictures: bool) -> None:
+    """Write the page of a manifest from the table and the report beside it."""
+    from fer_tf import files
+    from fer_tf.manifest import page
+    from fer_tf.manifest import table
+
+    rows = table.read(manifest)
+    shown = None
+    if pictures:
+        shown = _pictures_of(page.examples(rows), _folders(manifest, data_dir))
+    summary = files.read_json(manifest.with_suffix(".json"))
+    files.write_text(manifest.with_suffix(".html"), page.render(summary, rows, shown))
 
 
 def _pictures_of(

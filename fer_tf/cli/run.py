@@ -73,7 +73,10 @@ def _steps(config: Config, experiment: Experiment, pictures: bool) -> Steps:
             f"Build records of {', '.join(sources)}",
             partial(data.build_sources, config, Path(config.data.raw), data_dir),
         ),
-        ("Clean: one leak-free manifest", partial(_clean, config, experiment)),
+        (
+            "Clean: one leak-free manifest",
+            partial(_clean, config, experiment, pictures),
+        ),
         ("Fit live framing", partial(framing.fit, config, experiment)),
     ]
     steps += [
@@ -99,7 +102,7 @@ def _steps(config: Config, experiment: Experiment, pictures: bool) -> Steps:
     ]
     steps += [
         ("Calibrate", partial(stages.calibrate_all, config, experiment)),
-        ("Evaluate", partial(stages.evaluate_all, config, experiment)),
+        ("Evaluate", partial(_evaluate, config, experiment, pictures)),
         ("Export the student", partial(export_student, config, experiment)),
     ]
     if config.live.drawn_clip:
@@ -107,7 +110,7 @@ def _steps(config: Config, experiment: Experiment, pictures: bool) -> Steps:
     return steps
 
 
-def _clean(config: Config, experiment: Experiment) -> None:
+def _clean(config: Config, experiment: Experiment, pictures: bool) -> None:
     from fer_tf.cli import data
     from fer_tf.data import records
 
@@ -120,10 +123,19 @@ def _clean(config: Config, experiment: Experiment) -> None:
         {name: getattr(config.data, name) for name in DECIDES_ON_ROWS},
         [folder / "dataset_info.json" for folder in folders],
     )
-    if step.is_done():
-        return
-    data.clean_sources(config, data_dir, experiment.manifest)
-    step.finish([experiment.manifest])
+    if not step.is_done():
+        data.clean_sources(config, data_dir, experiment.manifest, pictures)
+        step.finish([experiment.manifest])
+    elif pictures:
+        data.write_page(experiment.manifest, data_dir, pictures)
+
+
+def _evaluate(config: Config, experiment: Experiment, pictures: bool) -> None:
+    from fer_tf.evaluation import pictures as pixels
+    from fer_tf.evaluation import stages
+
+    find = partial(pixels.find, config, experiment.manifest) if pictures else None
+    stages.evaluate_all(config, experiment, find)
 
 
 def _rehearse(config: Config, experiment: Experiment) -> None:

@@ -10,11 +10,13 @@ from fer_tf import metrics
 from fer_tf.labels import CLASSES
 from fer_tf.predictions import SplitPredictions
 
-MOST = 6
+MOST = 8
 
 
 def surest(answers: SplitPredictions, most: int = MOST) -> dict[str, dict[str, Any]]:
     """Return the answers of the highest confidence, by label, `right` and `wrong`.
+
+    Of a group (duplicates, one subject) only the surest is among them.
 
     Args:
         answers: calibrated logits [n, 7].
@@ -30,10 +32,11 @@ def surest(answers: SplitPredictions, most: int = MOST) -> dict[str, dict[str, A
     found = {}
     for index, name in enumerate(CLASSES):
         own = order[answers.labels[order] == index]
+        kinds = {"right": own[right[own]], "wrong": own[~right[own]]}
         if len(own):
             found[name] = {
-                "right": _rows(answers, probs, own[right[own]][:most]),
-                "wrong": _rows(answers, probs, own[~right[own]][:most]),
+                kind: _rows(answers, probs, _one_a_group(answers, rows)[:most])
+                for kind, rows in kinds.items()
             }
     return found
 
@@ -46,6 +49,12 @@ def keys(examples: Mapping[str, Mapping[str, Sequence[Mapping]]]) -> list[str]:
         for rows in kinds.values()
         for row in rows
     ]
+
+
+def _one_a_group(answers: SplitPredictions, rows: np.ndarray) -> np.ndarray:
+    """Return those of `rows` whose group has not been among them before."""
+    _, first = np.unique(answers.groups[rows], return_index=True)
+    return rows[np.sort(first)]
 
 
 def _rows(

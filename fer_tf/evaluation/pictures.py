@@ -11,7 +11,9 @@ from fer_tf.errors import UserError
 from fer_tf.preprocess import prepare
 
 
-def find(config: Config, manifest: Path, keys: Collection[str]) -> dict[str, np.ndarray]:
+def find(
+    config: Config, manifest: Path, keys: Collection[str]
+) -> dict[str, np.ndarray]:
     """Return pictures as the model is shown them, uint8 [size, size, 3], by key.
 
     Raises:

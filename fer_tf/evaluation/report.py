@@ -155,7 +155,11 @@ def collect(
         "confusion": metrics.confusion(
             answers.labels, answers.logits.argmax(axis=1)
         ).tolist(),
+        "chance_ece": metrics.chance_ece(metrics.softmax(answers.logits), seed=seed),
         "examples": examples.surest(answers),
+        "made_from": {
+            name: dict(model.predictions.made_from) for name, model in models.items()
+        },
         "environment": environment(),
         **sections,
     }
@@ -170,7 +174,9 @@ def drawings(model: Evaluated) -> dict[str, str]:
         "reliability_raw": figures.reliability_diagram(labels, raw_probs),
         "reliability": figures.reliability_diagram(labels, probs),
         "confusion": figures.confusion_matrix(labels, probs.argmax(axis=1)),
-        "risk_coverage": figures.risk_coverage_curve(labels, probs),
+        "risk_coverage": figures.risk_coverage_curve(
+            labels, probs, model.calibration.threshold
+        ),
     }
     return {name: figures.data_uri(figure) for name, figure in drawn.items()}
 

@@ -8,6 +8,7 @@ rows that sum to one, `distribution` is the same of votes, and a malformed argum
 from fer_tf.metrics.bootstrap import bootstrap_interval
 from fer_tf.metrics.bootstrap import with_intervals
 from fer_tf.metrics.calibration_error import Reliability
+from fer_tf.metrics.calibration_error import chance_ece
 from fer_tf.metrics.calibration_error import classwise_ece
 from fer_tf.metrics.calibration_error import ece
 from fer_tf.metrics.calibration_error import reliability
@@ -50,6 +51,7 @@ __all__ = [
     "balanced_accuracy",
     "bootstrap_interval",
     "brier",
+    "chance_ece",
     "classwise_ece",
     "confusion",
     "coverage_at",

@@ -64,6 +64,24 @@ def ece(
     return reliability(labels, probs, bins, equal_mass).ece
 
 
+def chance_ece(
+    probs: np.ndarray, bins: int = 15, draws: int = 200, seed: int = 0
+) -> float:
+    """Return the mean ECE of predictions [n, 7] whose confidence is exactly true.
+
+    In each draw an answer is right with the probability that it was given, as in the
+    consistency resampling of Vaicenavicius et al. 2019, arXiv:1902.06977. What a model
+    shows beyond this, sampling alone does not explain.
+    """
+    confidence = np.max(probs, axis=1)
+    rng = np.random.default_rng(seed)
+    found = [
+        tabulate(confidence, rng.random(len(confidence)) < confidence, bins, False).ece
+        for _ in range(draws)
+    ]
+    return float(np.mean(found))
+
+
 def classwise_ece(
     labels: np.ndarray, probs: np.ndarray, bins: int = 15, equal_mass: bool = False
 ) -> float:

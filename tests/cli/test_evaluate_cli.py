@@ -52,7 +52,7 @@ def test_fuse_calibrate_evaluate(call, experiment):
     models = files.read_json(experiment.report)["models"]
     assert list(models) == ["resnet18", "fused", "student-ce", "student-kd"]
     assert result.output.strip().endswith("report.html")
-    assert "Fused teachers" in experiment.report.with_suffix(".html").read_text()
+    assert "The fused teachers" in experiment.report.with_suffix(".html").read_text()
 
 
 def test_the_report_shows_weights_for_each_class(call, experiment):

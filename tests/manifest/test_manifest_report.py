@@ -225,7 +225,7 @@ def test_the_page_holds_every_figure_and_no_picture(manifest, summary):
     page = render({**summary, "records": RECORDS}, manifest)
     for text in ("<strong>137</strong> of 140 rows", "label: contempt", "damaged"):
         assert text in page
-    assert "train -&gt; test" in page
+    assert "train → test" in page
     assert "<img" not in page and "faces are personal data" in page
 
 

@@ -101,14 +101,37 @@ def _print_score(figures: dict[str, Any]) -> None:
 
 @click.command()
 @click.argument("session", type=FOLDER)
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @bundle_option
-def replay(session: Path, bundle: Path | None) -> None:
-    """Run another bundle on a recorded session (not built yet).
+@threads_option
+@click.option("--film", type=click.Path(path_type=Path), help="Where its film is now.")
+@click.option("--out", type=FOLDER, required=True, help="Write the session here.")
+def replay(
+    session: Path,
+    overrides: tuple[str, ...],
+    bundle: Path | None,
+    threads: int,
+    film: Path | None,
+    out: Path,
+) -> None:
+    """Answer a session's frames anew: with another bundle, or another smoothing.
+
+    Faces and identities are the session's own, and so are its settings, but for
+    live.smoothing_ms, live.hysteresis and live.hold_ms. The film is the one that was
+    read, or the one that --record kept of a camera.
 
     \b
-    fer-tf replay sessions/talk --bundle runs/other/bundle
+    fer-tf replay sessions/talk --bundle runs/other/bundle --out sessions/other
+    fer-tf replay sessions/talk --out sessions/bare live.smoothing_ms=0
     """
-    raise UserError(
-        "replay is not built yet. Run `fer-tf live` with the other bundle on the "
-        "session's film instead."
+    from fer_tf.live import replay as replaying
+    from fer_tf.live.recogniser import find_bundle
+    from fer_tf.runtime.classifier import Classifier
+
+    classifier = Classifier(find_bundle(bundle), threads)
+    warn_of_smoke(classifier.bundle)
+    counts = replaying.replay(session, classifier, out, overrides=overrides, film=film)
+    click.echo(
+        f"{out}: {counts['frames']} frames, {counts['faces']} faces answered by "
+        f"{classifier.bundle.name}"
     )

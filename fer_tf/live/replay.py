@@ -92,6 +92,12 @@ def replay(
     moments = read_moments(folder / session.FRAMES)
     live = settings(summary, overrides)
     film = find_film(folder, summary, film)
+    if unfilmed := sum(moment.film_frame is None for moment in moments):
+        log.warning(
+            "%d of %d frames are not in the film and are left out.",
+            unfilmed,
+            len(moments),
+        )
     counts = session.Counts()
     written = session.SessionLog(
         out, _description(folder, summary, classifier, live, film), _FilmFrames(moments)

@@ -16,6 +16,7 @@ from fer_tf.cli import main
 from fer_tf.live import recogniser
 from fer_tf.live import yunet
 from fer_tf.live.detection import Detection
+from fer_tf.live.session import STAGES
 from fer_tf.picture import encode_png
 from fer_tf.runtime import latency
 
@@ -86,14 +87,14 @@ def test_live_reads_a_film_and_says_what_it_saw(detector, tiny_bundle, film, tmp
         (["live", "surplus"], 2, "expected KEY=VALUE, received 'surplus'"),
         (["predict", "--out", "faces.csv"], 2, "give one or more pictures"),
         (["score", "missing"], 2, "there is no"),
-        (["replay", "missing"], 2, "not built yet"),
+        (["replay", "missing", "--out", "again"], 2, "session.json does not exist"),
         (["benchmark", "--bundle", "missing"], 2, "missing is not a bundle"),
     ],
 )
 def test_a_users_mistake_is_one_line(
     detector, tiny_bundle, arguments, exit_code, message
 ):
-    if "--source" in arguments:
+    if {"--source", "replay"} & {*arguments}:
         arguments = [*arguments, "--bundle", str(tiny_bundle)]
     result = run(*arguments)
     assert result.exit_code == exit_code
@@ -160,6 +161,27 @@ def test_score_prints_a_table_and_writes_json(detector, tiny_bundle, film, tmp_p
     figures = json.loads(out.read_text())
     assert figures["faces_scored"] == 10
     assert figures["coverage"] == 1
+
+
+def test_replay_answers_a_session_anew_byte_for_byte(
+    detector, tiny_bundle, film, tmp_path
+):
+    session, again = tmp_path / "session", tmp_path / "again"
+    reads = ("--source", film, "--bundle", tiny_bundle, "--headless")
+    run("live", *reads, "--out", session)
+    result = run("replay", session, "--bundle", tiny_bundle, "--out", again)
+    assert result.exit_code == 0, result.output
+    assert "10 frames, 10 faces answered by tiny" in result.output
+    timed = {f"{stage}_ms" for stage in STAGES}
+    before, after = (
+        [
+            {name: row[name] for name in row if name not in timed}
+            for row in csv.DictReader((folder / "frames.csv").read_text().splitlines())
+        ]
+        for folder in (session, again)
+    )
+    assert before == after
+    assert len({row["raw_happy"] for row in before}) > 5
 
 
 def test_benchmark_times_the_classifier_and_every_stage(

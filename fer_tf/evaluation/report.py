@@ -116,8 +116,9 @@ def write(
         seed: of the bootstrap of what is compared.
         compared: of two or more models each is compared with the first, on the same
             records of test.
-        sections: what else is known, by the name of a part of the page: `smoke`,
-            `fusion`, `judgements`, `data` or `config`, as `write_experiment` fills it.
+        sections: what else is known, by the name of a part of the page: `notes`, a
+            list of what a reader must know of these figures, and `smoke`, `fusion`,
+            `judgements`, `data` and `config` as `write_experiment` fills them.
         find: gives the pixels of the surest right and wrong answers; None shows no
             picture, since faces are personal data.
 

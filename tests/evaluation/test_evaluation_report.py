@@ -215,11 +215,11 @@ def test_one_model_that_was_never_asked_about_validation_is_enough(models, tmp_p
     model = models["student-kd"]
     scored = {name: part for name, part in model.metrics.items() if name != "val"}
     alone = dataclasses.replace(model, metrics=scored)
-    report.write(
-        tmp_path / "report.json", {"mine": alone}, title="mine", shown="mine"
-    )
-    assert files.read_json(tmp_path / "report.json")["comparison"] is None
-    page = (tmp_path / "report.html").read_text()
+    out, notes = tmp_path / "report.json", {"notes": ["Asked about ten crops."]}
+    report.write(out, {"mine": alone}, title="mine", shown="mine", sections=notes)
+    assert files.read_json(out)["comparison"] is None
+    page = out.with_suffix(".html").read_text()
+    assert "Asked about ten crops." in text_of(page)
     for title in ("Figures on validation", "Paired differences", "F1 of each class"):
         assert f'aria-label="{title}' not in page
     assert "SMOKE" not in page

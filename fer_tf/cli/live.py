@@ -7,6 +7,7 @@ import click
 
 from fer_tf.cli.options import recipe
 from fer_tf.config import Config
+from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -37,6 +38,7 @@ threads_option = click.option(
 @click.option("--headless", is_flag=True, help="Open no window.")
 @click.option("--out", type=FOLDER, help="Write the session into this folder.")
 @click.option("--record", is_flag=True, help="Keep a clean film of a camera as well.")
+@click.option("--list-cameras", is_flag=True, help="Show the cameras that open.")
 @recipe()
 def live(
     config: Config,
@@ -47,11 +49,14 @@ def live(
     headless: bool,
     out: Path | None,
     record: bool,
+    list_cameras: bool,
 ) -> None:
     """Read faces from a camera or a file, live.
 
-    In the window, q or Esc quits and space pauses. With --out, the folder receives
-    frames.csv (a row per face and frame), session.json and, of a file, annotated.mp4.
+    In the window, h shows what the keys do, and q or Esc quits. With --out, the folder
+    receives frames.csv (a row per face and frame), session.json and, of a file,
+    annotated.mp4. Pictures and recordings that you ask for go there too, or else to
+    fer-tf-<date>, which is made for them.
 
     \b
     fer-tf live --source 0 --bundle runs/quickstart/bundle
@@ -61,6 +66,9 @@ def live(
     from fer_tf.live import play
     from fer_tf.live import session
 
+    if list_cameras:
+        _list_cameras()
+        return
     if record and not out:
         raise UserError("--record needs --out DIR, the folder that the film goes to.")
     if out:
@@ -70,12 +78,27 @@ def live(
         camera.open_source(source),
         recogniser,
         config.live,
-        name=source,
+        name=camera.name_of(source),
         folder=out,
         headless=headless,
         record=record,
     )
     _say(counts, out)
+
+
+def _list_cameras() -> None:
+    from fer_tf.live import camera
+
+    found = list(camera.find_cameras())
+    if not found:
+        raise OutsideError(
+            "no camera opens. Is one plugged in, free, and allowed to be used?"
+        )
+    for one in found:
+        click.echo(
+            f"--source {one.number}   {one.width} x {one.height} pixels, "
+            f"{one.rate:g} frames a second"
+        )
 
 
 def recogniser_of(

@@ -57,19 +57,33 @@ class ExportConfig:
 class LiveConfig:
     """The live view.
 
-    `detect_side_px` bounds the longer side of what the detector sees. `smoothing_ms`
-    is the time constant of the smoothing, 0 for none; a label changes when another
-    leads by `hysteresis` for `hold_ms`. A track ends `forget_ms` after its face was
-    last seen.
+    `detect_side_px` bounds the longer side of what the detector sees, which looks at
+    every `detect_every`-th frame; in between, faces are carried by optical flow.
+    `smoothing_ms` is the time constant of the smoothing, 0 for none; a label changes
+    when another leads by `hysteresis` for `hold_ms`. A track ends `forget_ms` after its
+    face was last seen.
     """
 
     detector_score: float = 0.65
     detect_side_px: int = 640
+    detect_every: int = 1
     smoothing_ms: float = 300.0
     hysteresis: float = 0.08
     hold_ms: float = 250.0
     forget_ms: float = 500.0
     drawn_clip: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.detector_score < 1:
+            raise UserError(
+                "live.detector_score must be between 0 and 1, received "
+                f"{self.detector_score}."
+            )
+        for name in ("detect_side_px", "detect_every"):
+            if getattr(self, name) < 1:
+                raise UserError(
+                    f"live.{name} must be 1 or more, received {getattr(self, name)}."
+                )
 
 
 @dataclass(frozen=True)

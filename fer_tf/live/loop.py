@@ -1,8 +1,9 @@
-"""The live loop: frame, detect, track, classify, smooth, log, draw, show.
+"""The live loop: frame, find, classify, track, smooth, log, show.
 
 Clock, camera, recogniser and everything that takes the result are arguments.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from fer_tf.config import LiveConfig
-from fer_tf.live import overlay
 from fer_tf.live.camera import Frame
+from fer_tf.live.camera import Silence
+from fer_tf.live.finder import Finder
 from fer_tf.live.recogniser import Face
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.smoothing import Smoother
@@ -21,10 +23,11 @@ from fer_tf.live.tracker import Tracker
 from fer_tf.live.view import FollowedFace
 from fer_tf.live.view import View
 
-Log = Callable[[View], None]
-# Takes the annotated frame, uint8 [height, width, 3] BGR, and its time in
-# milliseconds; False ends the loop.
-Screen = Callable[[np.ndarray, float], bool]
+log = logging.getLogger(__name__)
+
+Log = Callable[[View], object]
+# Shows a view, or that there is none and why; False ends the loop.
+Screen = Callable[[View | Silence], bool]
 # The true label of each face of a frame, "" where it is not known.
 Truth = Callable[[Frame, int], str]
 
@@ -37,20 +40,35 @@ def unlabelled(frame: Frame, face: int) -> str:
 
 
 def run(
-    frames: Iterable[Frame],
+    source: Iterable[Frame | Silence],
     reader: "Reader",
     logs: Sequence[Log] = (),
     screens: Sequence[Screen] = (),
 ) -> None:
-    """Read every frame and hand it on; draw only if somebody looks."""
-    for frame in frames:
-        view = reader(frame)
-        for log in logs:
-            log(view)
-        if screens:
-            drawn = overlay.draw(view)
-            if not all([screen(drawn, frame.time_ms) for screen in screens]):
-                return
+    """Read every frame and hand it on; of silences only the screens are told.
+
+    A label is never shown for a frame that was not taken: in a silence nothing is
+    read, and what was seen before it is not handed on again.
+    """
+    told = ""
+    for seen in source:
+        told = _tell(seen, told)
+        view = seen if isinstance(seen, Silence) else reader(seen)
+        if isinstance(view, View):
+            for keep in logs:
+                keep(view)
+        if not all([screen(view) for screen in screens]):
+            return
+
+
+def _tell(seen: Frame | Silence, told: str) -> str:
+    """Log that a source falls silent or is back; return what is the matter now."""
+    why = seen.why if isinstance(seen, Silence) else ""
+    if why and why != told:
+        log.warning("%s", why)
+    elif told and isinstance(seen, Frame):
+        log.warning("frames are coming again")
+    return why if why or isinstance(seen, Frame) else told
 
 
 class Reader:
@@ -59,6 +77,11 @@ class Reader:
     Args:
         clock: seconds, from any origin; stages are timed by it.
         truth: the true label of the n-th face of a frame, where it is known.
+
+    Attributes:
+        true_label: what the largest face of each frame shows, until it is changed; ""
+            where that is not known.
+        smoothing_ms_asked_for: the recipe's time constant.
     """
 
     def __init__(
@@ -69,7 +92,10 @@ class Reader:
         clock: Callable[[], float] = time.perf_counter,
         truth: Truth = unlabelled,
     ) -> None:
+        self.true_label = ""
+        self.smoothing_ms_asked_for = live.smoothing_ms
         self._recogniser = recogniser
+        self._find = Finder(recogniser.detect, live.detect_every)
         self._tracker = Tracker(live.forget_ms)
         self._smoother = Smoother(live.smoothing_ms, live.hysteresis, live.hold_ms)
         self._clock = clock
@@ -80,7 +106,7 @@ class Reader:
     def __call__(self, frame: Frame) -> View:
         """Return the view of a frame; frames come in the order of their time."""
         start = self._clock()
-        detections = self._recogniser.detect(frame.pixels_bgr)
+        detections = self._find(frame.pixels_bgr)
         detected = self._clock()
         faces = self._recogniser.recognise(frame.pixels_bgr, detections)
         classified = self._clock()
@@ -99,7 +125,32 @@ class Reader:
             rate=self._rate(),
             dropped=frame.index + 1 - self._seen,
             smoke=self._recogniser.bundle.smoke,
+            clahe=self.clahe,
+            smoothing_ms=self.smoothing_ms,
         )
+
+    @property
+    def smoothing_ms(self) -> float:
+        """The time constant of the smoothing."""
+        return self._smoother.smoothing_ms
+
+    @smoothing_ms.setter
+    def smoothing_ms(self, value: float) -> None:
+        self._smoother.smoothing_ms = value
+
+    @property
+    def clahe(self) -> bool:
+        """The classifier's input is equalised."""
+        return self._recogniser.clahe
+
+    @property
+    def taught_with_clahe(self) -> bool:
+        """The model was taught on equalised pictures."""
+        return self._recogniser.bundle.face.clahe_clip > 0
+
+    def toggle_clahe(self) -> None:
+        """Equalise the classifier's input if it was not, and the other way round."""
+        self._recogniser.toggle_clahe()
 
     def _follow(
         self, frame: Frame, faces: Sequence[Face]
@@ -107,15 +158,21 @@ class Reader:
         boxes = [face.box_xywh_px for face in faces]
         identities = self._tracker.update(boxes, frame.time_ms)
         self._smoother.keep_only(self._tracker.alive)
+        truths = self._truths(frame, boxes)
         return tuple(
-            self._followed(frame, index, face_id, face)
-            for index, (face_id, face) in enumerate(
-                zip(identities, faces, strict=True)
-            )
+            self._followed(frame, *one)
+            for one in zip(identities, faces, truths, strict=True)
         )
 
+    def _truths(self, frame: Frame, boxes: Sequence[np.ndarray]) -> list[str]:
+        truths = [self._truth(frame, index) for index in range(len(boxes))]
+        if self.true_label and boxes:
+            largest = max(range(len(boxes)), key=lambda index: boxes[index][2:].prod())
+            truths[largest] = self.true_label
+        return truths
+
     def _followed(
-        self, frame: Frame, index: int, face_id: int, face: Face
+        self, frame: Frame, face_id: int, face: Face, true_label: str
     ) -> FollowedFace:
         smoothed = self._smoother.update(face_id, face.probabilities, frame.time_ms)
         threshold = self._recogniser.bundle.abstain.threshold
@@ -124,7 +181,7 @@ class Reader:
             face=face,
             smoothed=smoothed,
             unsure=smoothed.confidence < threshold,
-            true_label=self._truth(frame, index),
+            true_label=true_label,
         )
 
     def _rate(self) -> float:

@@ -1,20 +1,21 @@
 """Draws what was seen, always on a copy: no model ever sees a box that we drew."""
 
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from fer_tf.labels import CLASSES
-from fer_tf.live.tracker import iou
+from fer_tf.live.camera import Silence
+from fer_tf.live.canvas import FAINT
+from fer_tf.live.canvas import MOST_PX
+from fer_tf.live.canvas import WHITE
+from fer_tf.live.canvas import Canvas
 from fer_tf.live.view import FollowedFace
 from fer_tf.live.view import View
 
-FONT = cv2.FONT_HERSHEY_SIMPLEX
-WHITE = (245, 245, 245)
-FAINT = (170, 170, 170)
-INK = (24, 20, 18)
 # In BGR, one for each class: apart from one another also for the colour-blind.
 COLOURS = dict(
     zip(
@@ -32,28 +33,84 @@ COLOURS = dict(
     )
 )
 UNSURE = (150, 150, 150)
-PLATE_OPACITY = 0.78
-# The frame's height in which one unit of the drawing is one pixel.
-UNIT_HEIGHT_PX = 400
+RED = (60, 60, 230)
+TRACK = (70, 66, 64)
+# Bars that would hide more than this of a face, a title or other bars are left out.
+MOST_HIDDEN = 0.15
+# A title is written smaller where it would be wider than so many faces, to a limit.
+TITLE_FACES = 1.8
+TITLE_SIZES = (0.34, 0.5)
+PANEL = (126, 7 * 13 + 8)
+LINE = 18
 
 
-def draw(view: View) -> np.ndarray:
+@dataclass(frozen=True)
+class Look:
+    """What is shown beside faces, labels and bars.
+
+    Attributes:
+        mirror: as in a mirror; writing stays readable.
+        landmarks: the detector's five points.
+        recording: the badge.
+        help: what the keys do, in lines of key and meaning.
+        notes: lines in the upper left corner.
+        more_ms: stages to tell of beside the view's own, in milliseconds.
+    """
+
+    mirror: bool = False
+    landmarks: bool = False
+    recording: bool = False
+    help: Sequence[tuple[str, str]] = ()
+    notes: Sequence[str] = ()
+    more_ms: tuple[tuple[str, float], ...] = ()
+
+
+def draw(view: View, look: Look = Look(), most_px: int = MOST_PX) -> np.ndarray:
     """Return a copy of the view's frame with all that is known drawn on it.
 
-    Each face has its box, its label and confidence (or "unsure") and seven bars; at
-    the foot stand the rate, each stage's latency and the frames dropped.
+    Each face has its box, its label and confidence (or "unsure") and, where there is
+    room, seven bars; at the foot stand the rate, each stage's latency and the frames
+    dropped.
+
+    Args:
+        most_px: the longer side of the copy, at most; small frames are enlarged.
     """
-    canvas = Canvas(view.frame.pixels_bgr.copy())
-    taken = [face.face.box_xywh_px for face in view.faces]
-    for face in view.faces:
-        canvas.box(face.face.box_xywh_px, _colour(face))
-    for face in view.faces:
-        panel = canvas.place_panel(face.face.box_xywh_px, taken)
-        taken.append(panel)
-        canvas.bars(panel, face)
-    for face in view.faces:
-        canvas.title(face)
-    canvas.foot(view)
+    canvas = Canvas(view.frame.pixels_bgr, most_px, look.mirror)
+    faces = sorted(view.faces, key=lambda face: -np.prod(face.face.box_xywh_px[2:]))
+    boxes = [canvas.box_of(face.face.box_xywh_px) for face in faces]
+    for face, box in zip(faces, boxes, strict=True):
+        canvas.frame(box, _colour(face))
+        if look.landmarks:
+            for point in canvas.points_of(face.face.landmarks_px):
+                canvas.dot(point, WHITE, 1.5)
+    foot_px = _foot(canvas, view, look)
+    titles = [
+        _Title.of(canvas, box, face) for face, box in zip(faces, boxes, strict=True)
+    ]
+    panels = place_panels(canvas, boxes, [title.xywh for title in titles], foot_px)
+    for face, panel in zip(faces, panels, strict=True):
+        if panel is not None:
+            _bars(canvas, panel, face)
+    # The largest face's title last, on top of all others.
+    for title in reversed(titles):
+        title.draw(canvas)
+    _surroundings(canvas, look)
+    return canvas.pixels
+
+
+def draw_silence(
+    silence: Silence, size_wh_px: tuple[int, int], look: Look = Look()
+) -> np.ndarray:
+    """Return a dark picture that says why there is no frame, and for how long."""
+    width, height = size_wh_px
+    canvas = Canvas(np.full((height, width, 3), 40, np.uint8))
+    words = f"{silence.why}: {silence.for_s:.0f} s".split()
+    lines = canvas.wrap(words, " ", 0.5)
+    top = (canvas.height - canvas.px(LINE * len(lines))) / 2
+    for number, line in enumerate(lines, start=1):
+        x = (canvas.width - canvas.width_of(line, 0.5)) / 2
+        canvas.write(line, x, top + canvas.px(LINE * number), WHITE, 0.5)
+    _surroundings(canvas, look)
     return canvas.pixels
 
 
@@ -61,110 +118,159 @@ def _colour(face: FollowedFace) -> tuple[int, int, int]:
     return UNSURE if face.unsure else COLOURS[face.label]
 
 
-class Canvas:
-    """A picture that is drawn on, in units that grow with it."""
+@dataclass(frozen=True, eq=False)
+class _Title:
+    """Identity, label and confidence on a plate above a face's box."""
 
-    def __init__(self, pixels: np.ndarray) -> None:
-        self.pixels = pixels
-        self.height, self.width = pixels.shape[:2]
-        self.unit = max(1.0, self.height / UNIT_HEIGHT_PX)
+    text: str
+    size: float
+    xywh: tuple[float, float, int, int]
 
-    def _px(self, units: float) -> int:
-        return max(1, round(units * self.unit))
-
-    def plate(self, xywh: Iterable[float]) -> None:
-        """Darken a rectangle of the frame, so that writing on it can be read."""
-        x, y, width, height = (int(value) for value in xywh)
-        bottom, right = y + height, x + width
-        part = self.pixels[y:bottom, x:right]
-        part[:] = part * (1 - PLATE_OPACITY) + np.array(INK) * PLATE_OPACITY
-
-    def write(
-        self, text: str, x: float, baseline: float, colour: tuple, size: float = 0.4
-    ) -> None:
-        """Write `text` from `x`, on `baseline`."""
-        place = int(x), int(baseline)
-        scale = size * self.unit
-        cv2.putText(
-            self.pixels, text, place, FONT, scale, colour, self._px(0.7), cv2.LINE_AA
-        )
-
-    def width_of(self, text: str, size: float = 0.4) -> int:
-        """Return how wide `text` will be, in pixels."""
-        return cv2.getTextSize(text, FONT, size * self.unit, self._px(0.7))[0][0]
-
-    def box(self, box_xywh_px: np.ndarray, colour: tuple) -> None:
-        """Draw a face's box: a coloured line on a dark one, seen on any background."""
-        x, y, width, height = (int(round(value)) for value in box_xywh_px)
-        for line, thickness in ((INK, self._px(3.5)), (colour, self._px(1.6))):
-            cv2.rectangle(
-                self.pixels, (x, y, width, height), line, thickness, cv2.LINE_AA
-            )
-
-    def title(self, face: FollowedFace) -> None:
-        """Write identity, label and confidence on a plate above the face's box."""
+    @classmethod
+    def of(cls, canvas: Canvas, box: np.ndarray, face: FollowedFace) -> "_Title":
         says = "unsure" if face.unsure else face.label
         text = f"#{face.face_id} {says} {face.smoothed.confidence:.0%}"
-        width = self.width_of(text, 0.5) + self._px(10)
-        height = self._px(20)
-        x, y = face.face.box_xywh_px[:2]
-        x = np.clip(x, 0, max(0, self.width - width))
-        y = np.clip(y - height - self._px(2), 0, max(0, self.height - height))
-        self.plate((x, y, width, height))
-        self.write(text, x + self._px(5), y + self._px(14.5), WHITE, 0.5)
+        if face.true_label:
+            text += f" (true: {face.true_label})"
+        least, most = TITLE_SIZES
+        wanted = most * TITLE_FACES * max(box[2], 1) / canvas.width_of(text, most)
+        size = float(np.clip(wanted, least, most))
+        width = canvas.width_of(text, size) + canvas.px(20 * size)
+        height = canvas.px(40 * size)
+        x = np.clip(box[0], 0, max(0, canvas.width - width))
+        y = np.clip(box[1] - height - canvas.px(2), 0, max(0, canvas.height - height))
+        return cls(text, size, (x, y, width, height))
 
-    def place_panel(
-        self, box_xywh_px: np.ndarray, taken: list[np.ndarray]
-    ) -> np.ndarray:
-        """Return where a face's bars go [x, y, width, height]: the freest place near.
+    def draw(self, canvas: Canvas) -> None:
+        canvas.plate(self.xywh)
+        x = self.xywh[0] + canvas.px(10 * self.size)
+        baseline = self.xywh[1] + canvas.px(29 * self.size)
+        canvas.write(self.text, x, baseline, WHITE, self.size)
 
-        Right of the box, left of it, below or above; where all are taken, the one that
-        hides least.
-        """
-        places = list(self._places_around(box_xywh_px))
-        hidden = [sum(iou(place, other) for other in taken) for place in places]
-        return places[int(np.argmin(hidden))]
 
-    def _places_around(self, box_xywh_px: np.ndarray) -> Iterator[np.ndarray]:
-        x, y, width, height = box_xywh_px
-        panel = np.array([self._px(126), self._px(7 * 13 + 8)])
-        gap = self._px(5)
+def place_panels(
+    canvas: Canvas,
+    boxes: Sequence[np.ndarray],
+    titles: Sequence[Sequence[float]],
+    foot_px: int,
+) -> list[np.ndarray | None]:
+    """Return where each face's bars go [x, y, width, height]: the freest place near.
+
+    Right of the box, left of it, below or above; None where all hide too much. The
+    first face always has its bars.
+
+    Args:
+        boxes: the faces' boxes on the canvas, the most important first.
+        titles: where their titles are.
+        foot_px: what is taken at the lower edge.
+    """
+    taken = [*boxes, *titles]
+    panels: list[np.ndarray | None] = []
+    for box in boxes:
+        places = _places_around(canvas, box, foot_px)
+        hidden = [_hidden(place, np.array(taken)) for place in places]
+        best = int(np.argmin(hidden))
+        if hidden[best] <= MOST_HIDDEN or not panels:
+            panels.append(places[best])
+            taken.append(places[best])
+        else:
+            panels.append(None)
+    return panels
+
+
+def _places_around(canvas: Canvas, box: np.ndarray, foot_px: int) -> list[np.ndarray]:
+    x, y, width, height = box
+    panel = np.array([canvas.px(units) for units in PANEL])
+    gap = canvas.px(5)
+    most = np.maximum(np.array([canvas.width, canvas.height - foot_px]) - panel, 0)
+    return [
+        np.concatenate([np.clip(corner, 0, most), panel])
         for corner in (
             (x + width + gap, y),
             (x - panel[0] - gap, y),
             (x, y + height + gap),
-            (x, y - panel[1] - self._px(24)),
-        ):
-            most = np.array([self.width, self.height - self._px(20)]) - panel
-            yield np.concatenate([np.clip(corner, 0, np.maximum(most, 0)), panel])
-
-    def bars(self, panel_xywh: np.ndarray, face: FollowedFace) -> None:
-        """Draw the seven smoothed probabilities as bars on a plate."""
-        self.plate(panel_xywh)
-        x, y = panel_xywh[:2].astype(int) + self._px(4)
-        start, length = x + self._px(54), self._px(62)
-        for row, (name, value) in enumerate(
-            zip(CLASSES, face.smoothed.probabilities, strict=True)
-        ):
-            top = y + self._px(13 * row)
-            shown = name == face.label
-            self.write(name, x, top + self._px(10), WHITE if shown else FAINT, 0.36)
-            bar = (start, top + self._px(2.5), length, self._px(8))
-            cv2.rectangle(self.pixels, bar, (70, 66, 64), cv2.FILLED)
-            full = (*bar[:2], max(1, round(length * float(value))), bar[3])
-            cv2.rectangle(self.pixels, full, COLOURS[name], cv2.FILLED)
-
-    def foot(self, view: View) -> None:
-        """Write rate, latencies and dropped frames along the lower edge."""
-        stages = "  ".join(
-            f"{stage} {time_ms:.1f}" for stage, time_ms in view.stages_ms.items()
+            (x, y - panel[1] - canvas.px(24)),
         )
-        text = f"{view.rate:.0f} fps   {stages} ms   dropped {view.dropped}"
-        height = self._px(18)
-        top = self.height - height
-        self.plate((0, top, self.width, height))
-        self.write(text, self._px(6), top + self._px(13), WHITE)
-        if view.smoke:
-            stamp = "SMOKE: knows nothing"
-            x = self.width - self.width_of(stamp) - self._px(6)
-            self.write(stamp, x, top + self._px(13), COLOURS["Angry"])
+    ]
+
+
+def _hidden(place: np.ndarray, others: np.ndarray) -> float:
+    """Return how much of any of the rectangles [n, 4] one hides at most, in 0..1.
+
+    As a share of the smaller of the two.
+    """
+    starts = np.maximum(place[:2], others[:, :2])
+    ends = np.minimum(place[:2] + place[2:], others[:, :2] + others[:, 2:])
+    shared = np.prod(np.maximum(ends - starts, 0), axis=1)
+    smaller = np.minimum(np.prod(place[2:]), np.prod(others[:, 2:], axis=1))
+    return float(np.max(shared / np.maximum(smaller, 1)))
+
+
+def _bars(canvas: Canvas, panel: np.ndarray, face: FollowedFace) -> None:
+    """Draw the seven smoothed probabilities as bars on a plate."""
+    canvas.plate(panel)
+    x, y = panel[:2].astype(int) + canvas.px(4)
+    start, length = x + canvas.px(54), canvas.px(62)
+    for row, (name, value) in enumerate(
+        zip(CLASSES, face.smoothed.probabilities, strict=True)
+    ):
+        top = y + canvas.px(13 * row)
+        colour = WHITE if name == face.label else FAINT
+        canvas.write(name, x, top + canvas.px(10), colour, 0.36)
+        bar = (start, top + canvas.px(2.5), length, canvas.px(8))
+        canvas.fill(bar, TRACK)
+        canvas.fill(
+            (*bar[:2], max(1, round(length * float(value))), bar[3]), COLOURS[name]
+        )
+
+
+def _foot(canvas: Canvas, view: View, look: Look) -> int:
+    """Write rate, latencies and dropped frames along the lower edge.
+
+    Returns:
+        The height that this takes, in pixels.
+    """
+    stages = (*view.stages_ms.items(), *look.more_ms)
+    parts = [f"{view.rate:.0f} fps"]
+    parts += [f"{stage} {time_ms:.1f} ms" for stage, time_ms in stages]
+    parts += [f"dropped {view.dropped}"]
+    parts += ["SMOKE: knows nothing"] * view.smoke
+    lines = canvas.wrap(parts, "   ")
+    height = canvas.px(LINE) * len(lines)
+    canvas.plate((0, canvas.height - height, canvas.width, height))
+    for number, line in enumerate(lines):
+        baseline = canvas.height - height + canvas.px(LINE) * number + canvas.px(13)
+        colour = COLOURS["Angry"] if "SMOKE" in line else WHITE
+        canvas.write(line, canvas.px(6), baseline, colour)
+    return height
+
+
+def _surroundings(canvas: Canvas, look: Look) -> None:
+    """Draw what is shown whether there is a frame or not: notes, badge, help."""
+    for number, note in enumerate(look.notes):
+        width = canvas.width_of(note) + canvas.px(12)
+        top = canvas.px(4) + number * canvas.px(LINE + 2)
+        canvas.plate((canvas.px(4), top, width, canvas.px(LINE)))
+        canvas.write(note, canvas.px(10), top + canvas.px(13), WHITE)
+    if look.recording:
+        x = canvas.width - canvas.px(50)
+        canvas.plate((x, canvas.px(4), canvas.px(46), canvas.px(LINE)))
+        canvas.dot(np.array([x + canvas.px(10), canvas.px(13)]), RED, 4)
+        canvas.write("REC", x + canvas.px(18), canvas.px(17), WHITE)
+    if look.help:
+        _help(canvas, dict(look.help))
+
+
+def _help(canvas: Canvas, keys: Mapping[str, str]) -> None:
+    """Write what the keys do on a plate in the middle."""
+    keys_px = max(canvas.width_of(key) for key in keys) + canvas.px(14)
+    width = keys_px + max(map(canvas.width_of, keys.values())) + canvas.px(20)
+    height = canvas.px(LINE) * len(keys) + canvas.px(12)
+    left, top = (canvas.width - width) // 2, (canvas.height - height) // 2
+    for _ in range(2):
+        canvas.plate((left, top, width, height))
+    for number, (key, meaning) in enumerate(keys.items(), start=1):
+        baseline = top + canvas.px(LINE) * number
+        canvas.write(key, left + canvas.px(10), baseline, WHITE)
+        canvas.write(meaning, left + canvas.px(10) + keys_px, baseline, FAINT)
+    cv2.rectangle(canvas.pixels, (left, top, width, height), FAINT, 1)

@@ -9,11 +9,15 @@ from typing import Any
 from fer_tf import config
 from fer_tf.errors import OutsideError
 from fer_tf.live import loop
+from fer_tf.live import overlay
 from fer_tf.live import session
 from fer_tf.live import video
+from fer_tf.live.camera import Silence
 from fer_tf.live.camera import Source
+from fer_tf.live.controls import Controls
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.recording import Recorder
+from fer_tf.live.view import View
 from fer_tf.live.window import Window
 
 
@@ -33,7 +37,8 @@ def play(
 
     Args:
         name: what `session.json` calls the source.
-        folder: where the session is written; None keeps nothing.
+        folder: where the session is written; None keeps nothing, and what is saved or
+            recorded by a key goes to a folder of the day and time.
         headless: open no window; a film is then read as fast as can be.
         record: keep a clean film of a live camera.
         truth: the true labels, where they are known.
@@ -50,12 +55,13 @@ def play(
     fault = None
     with contextlib.ExitStack() as stack:
         stack.callback(source.close)
+        keep = folder or Path(f"fer-tf-{time.strftime('%Y-%m-%d-%H%M%S')}")
+        recorder = Recorder(
+            keep / session.RECORDED, source.rate, record and source.is_live
+        )
+        stack.enter_context(contextlib.closing(recorder))
         logs: list[loop.Log] = [counts]
         if folder:
-            recorder = Recorder(
-                folder / session.RECORDED, source.rate, record and source.is_live
-            )
-            stack.enter_context(contextlib.closing(recorder))
             description = session.describe(
                 source=name,
                 bundle=recogniser.bundle,
@@ -66,7 +72,17 @@ def play(
             log = session.SessionLog(folder, description, number)
             stack.enter_context(contextlib.closing(log))
             logs.append(log)
-        screens = _screens(stack, source, folder, headless)
+        if film or not folder:
+            logs.append(recorder)
+        screens = []
+        if folder and not source.is_live:
+            path = folder / session.ANNOTATED
+            film_of = stack.enter_context(video.writing(path, source.rate))
+            screens.append(_annotated(film_of))
+        if not headless:
+            controls = Controls(reader, recorder, keep, clock)
+            window = Window(controls, in_pace=not source.is_live, clock=clock)
+            screens.append(stack.enter_context(contextlib.closing(window)))
         try:
             loop.run(source, reader, logs, screens)
         except KeyboardInterrupt:
@@ -80,14 +96,12 @@ def play(
     return counts.to_dict()
 
 
-def _screens(
-    stack: contextlib.ExitStack, source: Source, folder: Path | None, headless: bool
-) -> list[loop.Screen]:
-    screens: list[loop.Screen] = []
-    if folder and not source.is_live:
-        path = folder / session.ANNOTATED
-        screens.append(stack.enter_context(video.writing(path, source.rate)))
-    if not headless:
-        window = Window(in_pace=not source.is_live)
-        screens.append(stack.enter_context(contextlib.closing(window)))
-    return screens
+def _annotated(writer: video.FilmWriter) -> loop.Screen:
+    """Return a screen that writes views as a film, what was seen drawn on them."""
+
+    def show(seen: View | Silence) -> bool:
+        if isinstance(seen, View):
+            writer(overlay.draw(seen))
+        return True
+
+    return show

@@ -17,6 +17,7 @@ from fer_tf.live import yunet
 from fer_tf.live import yunet_model
 from fer_tf.live.detection import Detection
 from fer_tf.live.detection import Detector
+from fer_tf.preprocess import FaceSpec
 from fer_tf.runtime import bundle as bundles
 from fer_tf.runtime.bundle import Bundle
 from fer_tf.runtime.classifier import Classifier
@@ -66,11 +67,23 @@ class Recogniser:
         self.detect = detector
         self.classifier = classifier
         self._cropped = cropped
+        self._spec = classifier.bundle.face
 
     @property
     def bundle(self) -> Bundle:
         """The bundle whose model answers."""
         return self.classifier.bundle
+
+    @property
+    def clahe(self) -> bool:
+        """The classifier's input is equalised; as it was taught, unless toggled."""
+        return self._spec.clahe_clip > 0
+
+    def toggle_clahe(self) -> None:
+        """Equalise the classifier's input if it was not, and the other way round."""
+        taught = self.bundle.face.clahe_clip or FaceSpec.clahe_clip
+        clip = 0.0 if self.clahe else taught
+        self._spec = dataclasses.replace(self._spec, clahe_clip=clip)
 
     def __call__(self, frame_bgr: np.ndarray) -> list[Face]:
         """Return the faces in a frame, uint8 [height, width, 3]."""
@@ -103,10 +116,17 @@ class Recogniser:
             for frame, inside in zip(frames_bgr, told, strict=True)
             for found in inside
         ]
-        answers = iter(self.classifier(crops))
+        answers = iter(self._answers(crops))
         return [
             [self._face(found, next(answers)) for found in inside] for inside in told
         ]
+
+    def _answers(self, crops: list[np.ndarray]) -> np.ndarray:
+        """Return probabilities [n, 7] of crops, in one call."""
+        if not crops or self.clahe == (self.bundle.face.clahe_clip > 0):
+            return self.classifier(crops)
+        prepared = [preprocess.prepare(crop, self._spec) for crop in crops]
+        return self.classifier.classify(np.array(prepared))
 
     def _crop(self, frame: np.ndarray, box_xywh_px: np.ndarray) -> np.ndarray:
         """Cut a face out of a frame as the training pictures are framed."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from fer_tf import files
 from fer_tf.errors import OutsideError
+from fer_tf.live.recording import even
 
 CODEC = cv2.VideoWriter.fourcc(*"mp4v")
 
@@ -19,27 +20,22 @@ class FilmWriter:
 
     Args:
         rate: frames per second.
-        in_time: repeat or leave out frames so that the film lasts as long as what it
-            shows; for a live camera, whose frames come as they can.
     """
 
-    def __init__(self, path: Path, rate: float, in_time: bool = False) -> None:
+    def __init__(self, path: Path, rate: float) -> None:
         self._path = path
         self._rate = rate
-        self._in_time = in_time
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
         self.frames = 0
 
-    def __call__(self, frame_bgr: np.ndarray, time_ms: float) -> bool:
-        """Append a frame, uint8 [height, width, 3], and answer True: go on."""
+    def __call__(self, frame_bgr: np.ndarray) -> None:
+        """Append a frame, uint8 [height, width, 3]."""
+        frame_bgr = even(frame_bgr)
         if self._writer is None:
             self._open(frame_bgr.shape[1::-1])
-        due = int(time_ms * self._rate / 1000) + 1 - self.frames
-        for _ in range(due if self._in_time else 1):
-            self._writer.write(fit(frame_bgr, self._size))
-            self.frames += 1
-        return True
+        self._writer.write(fit(frame_bgr, self._size))
+        self.frames += 1
 
     def _open(self, size: tuple[int, int]) -> None:
         self._size = size
@@ -54,7 +50,7 @@ class FilmWriter:
 
 
 @contextlib.contextmanager
-def writing(path: Path, rate: float, in_time: bool = False) -> Iterator[FilmWriter]:
+def writing(path: Path, rate: float) -> Iterator[FilmWriter]:
     """Yield a writer of the film `path`, which is there afterwards, whole.
 
     Without a single frame there is no file.
@@ -63,7 +59,7 @@ def writing(path: Path, rate: float, in_time: bool = False) -> Iterator[FilmWrit
         OutsideError: the film cannot be written, or cannot be opened again.
     """
     with contextlib.suppress(_NoFrames), files.replacing(path) as temporary:
-        writer = FilmWriter(temporary, rate, in_time)
+        writer = FilmWriter(temporary, rate)
         try:
             yield writer
         finally:

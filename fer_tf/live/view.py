@@ -34,6 +34,8 @@ class View:
         rate: frames per second of late.
         dropped: frames of a live source that nobody looked at, so far.
         smoke: the bundle knows nothing; say so.
+        clahe: the classifier's input was equalised.
+        smoothing_ms: the time constant of the smoothing.
     """
 
     frame: Frame
@@ -42,3 +44,5 @@ class View:
     rate: float
     dropped: int
     smoke: bool
+    clahe: bool = True
+    smoothing_ms: float = 0.0

@@ -1,5 +1,6 @@
-"""A HighGUI window: q or Esc quits, space pauses."""
+"""A HighGUI window: shows views and hands keys on; q or Esc quits, space pauses."""
 
+import dataclasses
 import os
 import sys
 import time
@@ -9,16 +10,29 @@ import cv2
 import numpy as np
 
 from fer_tf.errors import OutsideError
+from fer_tf.live import overlay
+from fer_tf.live.camera import Silence
+from fer_tf.live.controls import Controls
+from fer_tf.live.view import View
 
 TITLE = "fer-tf"
-QUIT = frozenset((ord("q"), ord("Q"), 27))
-PAUSE = ord(" ")
+QUIT = ("q", "\x1b")
+PAUSE = " "
+PAUSED_MS = 50
+# What is drawn on for the window, and the window's own size at first, at most.
+MOST_PX = 1920
+FIRST_SIZE = (1280, 720)
+NO_FRAME_YET = (640, 480)
+# Low bits of a key's code; beyond ASCII lie arrows and the like, which do nothing.
+CODE = 0xFFFF
+ASCII = 0x80
 
 
 class Window:
-    """Shows frames; of a film at the film's pace, of a camera at once.
+    """Shows what is read; of a film at the film's pace, of a camera at once.
 
     Args:
+        controls: what keys change, and how it is shown.
         in_pace: wait until each frame is due.
         clock: seconds, from any origin.
 
@@ -27,39 +41,89 @@ class Window:
     """
 
     def __init__(
-        self, in_pace: bool, clock: Callable[[], float] = time.monotonic
+        self,
+        controls: Controls,
+        in_pace: bool,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # OpenCV's Qt ends the whole process where there is no display.
         displays = {"DISPLAY", "WAYLAND_DISPLAY"}
         if sys.platform.startswith("linux") and not displays & os.environ.keys():
             raise OutsideError("there is no display. Use --headless with --out DIR.")
+        kind = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
         try:
-            cv2.namedWindow(TITLE, cv2.WINDOW_AUTOSIZE)
+            cv2.namedWindow(TITLE, kind)
         except cv2.error:
             raise OutsideError(
                 "this OpenCV cannot open windows. Use --headless with --out DIR, or "
                 "install opencv-python in place of opencv-python-headless."
             ) from None
+        self._controls = controls
         self._in_pace = in_pace
         self._clock = clock
         self._start_s: float | None = None
+        self._size: tuple[int, int] | None = None
+        self._draw_ms = 0.0
 
-    def __call__(self, frame_bgr: np.ndarray, time_ms: float) -> bool:
-        """Show a frame; False when the user has had enough."""
-        cv2.imshow(TITLE, frame_bgr)
-        key = self._key(self._wait_ms(time_ms))
-        if key != PAUSE:
-            return key not in QUIT and self._is_open()
-        paused_s = self._clock()
-        while (key := self._key(50)) not in QUIT | {PAUSE} and self._is_open():
-            pass
-        if self._start_s is not None:
-            self._start_s += self._clock() - paused_s
-        return key == PAUSE
+    def __call__(self, seen: View | Silence) -> bool:
+        """Show what was seen; False when the user has had enough."""
+        if isinstance(seen, Silence):
+            return self._show_silence(seen)
+        self._show(seen)
+        key = self._key(self._wait_ms(seen.frame.time_ms))
+        if key == PAUSE:
+            key = self._pause(seen)
+        return self._goes_on(key, seen)
 
     def close(self) -> None:
         """Close the window."""
         cv2.destroyAllWindows()
+
+    def _goes_on(self, key: str, view: View | None) -> bool:
+        """Do what a key asks for; False if it is to quit, or the window is closed."""
+        if key in QUIT or not self._is_open():
+            return False
+        if key == "s" and view:
+            self._controls.save(self._drawn(view), view.frame.index)
+        elif key:
+            self._controls.press(key)
+        return True
+
+    def _pause(self, view: View) -> str:
+        """Show a view until space is pressed, or what quits; return the latter."""
+        paused_s = self._clock()
+        key = ""
+        while key != PAUSE and self._goes_on(key, view):
+            self._show(view, "paused")
+            key = self._key(PAUSED_MS)
+        if self._start_s is not None:
+            self._start_s += self._clock() - paused_s
+        return "" if key == PAUSE else key
+
+    def _show(self, view: View, *notes: str) -> None:
+        start = self._clock()
+        self._imshow(self._drawn(view, *notes))
+        self._draw_ms = 1000 * (self._clock() - start)
+
+    def _drawn(self, view: View, *notes: str) -> np.ndarray:
+        look = dataclasses.replace(
+            self._controls.look(*notes), more_ms=(("draw", self._draw_ms),)
+        )
+        return overlay.draw(view, look, MOST_PX)
+
+    def _show_silence(self, silence: Silence) -> bool:
+        if silence.why:
+            size = self._size or NO_FRAME_YET
+            self._imshow(overlay.draw_silence(silence, size, self._controls.look()))
+        return self._goes_on(self._key(1), None)
+
+    def _imshow(self, drawn: np.ndarray) -> None:
+        if self._size is None:
+            width, height = drawn.shape[1::-1]
+            factor = min(1.0, FIRST_SIZE[0] / width, FIRST_SIZE[1] / height)
+            cv2.resizeWindow(TITLE, round(width * factor), round(height * factor))
+        self._size = drawn.shape[1::-1]
+        cv2.imshow(TITLE, drawn)
 
     def _wait_ms(self, time_ms: float) -> int:
         now_s = self._clock()
@@ -68,8 +132,11 @@ class Window:
         due_ms = time_ms - 1000 * (now_s - self._start_s)
         return max(1, round(due_ms)) if self._in_pace else 1
 
-    def _key(self, wait_ms: int) -> int:
-        return cv2.waitKey(wait_ms) & 0xFF
+    def _key(self, wait_ms: int) -> str:
+        """Return the key that is pressed within a time, in lower case; "" if none."""
+        code = cv2.waitKeyEx(wait_ms)
+        code = code & CODE if code >= 0 else ASCII
+        return chr(code).lower() if code < ASCII else ""
 
     def _is_open(self) -> bool:
         return cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1

@@ -5,6 +5,8 @@ OpenCV's time. Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector" 
 """
 
 import importlib.util
+from abc import ABC
+from abc import abstractmethod
 from pathlib import Path
 
 import cv2
@@ -14,6 +16,8 @@ from fer_tf.live import opencv_log
 from fer_tf.live.detection import Detection
 from fer_tf.live.detection import Detector
 
+# How much larger the second look is, at a frame in which the first found nothing.
+SECOND_LOOK = 2
 STRIDES = (8, 16, 32)
 NMS_IOU = 0.3
 # The file fixes its input to [1, 3, 640, 640], though the network is convolutional.
@@ -31,7 +35,8 @@ def load(
     Args:
         model: the ONNX file as published.
         side_px: a frame's longer side is shrunk to this before the network sees it;
-            faces below about 50 px there are missed.
+            faces below about 50 px there are missed, and where none is found it looks
+            once more, at twice the size.
         score: what a face must reach; false boxes are still rare at 0.65.
         threads: how many onnxruntime may use.
     """
@@ -40,7 +45,32 @@ def load(
     return OpenCvYuNet(model, side_px=side_px, score=score)
 
 
-class OnnxYuNet:
+class YuNet(ABC):
+    """What both have in common: the sizes at which the network looks at a frame."""
+
+    def __init__(self, side_px: int) -> None:
+        self._side_px = side_px
+
+    def __call__(self, frame_bgr: np.ndarray) -> list[Detection]:
+        """Return the faces in a frame, uint8 [height, width, 3].
+
+        Where there are none it looks once more, `SECOND_LOOK` times as large.
+        """
+        side_px = min(self._side_px, max(frame_bgr.shape[:2]))
+        return self._look(frame_bgr, side_px) or self._look(
+            frame_bgr, SECOND_LOOK * side_px
+        )
+
+    def _look(self, frame: np.ndarray, side_px: int) -> list[Detection]:
+        resized, scale = resize(frame, side_px)
+        return _detections(self._rows(resized), scale)
+
+    @abstractmethod
+    def _rows(self, frame: np.ndarray) -> np.ndarray:
+        """Return the faces in a frame of the network's size, as `decode` does."""
+
+
+class OnnxYuNet(YuNet):
     """YuNet in onnxruntime, decoded here."""
 
     def __init__(
@@ -48,6 +78,7 @@ class OnnxYuNet:
     ) -> None:
         import onnxruntime
 
+        super().__init__(side_px)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         # Else it warns, for every frame, that outputs are not those of 640x640.
@@ -58,13 +89,10 @@ class OnnxYuNet:
             providers=["CPUExecutionProvider"],
         )
         self._outputs = [output.name for output in self._session.get_outputs()]
-        self._side_px = side_px
         self._score = score
 
-    def __call__(self, frame_bgr: np.ndarray) -> list[Detection]:
-        """Return the faces in a frame, uint8 [height, width, 3]."""
-        small, scale = shrink(frame_bgr, self._side_px)
-        padded = _pad(small)
+    def _rows(self, frame: np.ndarray) -> np.ndarray:
+        padded = _pad(frame)
         blob = padded.transpose(2, 0, 1)[None].astype(np.float32)
         answers = self._session.run(self._outputs, {"input": blob})
         outputs = dict(zip(self._outputs, answers, strict=True))
@@ -72,41 +100,39 @@ class OnnxYuNet:
             decode(outputs, stride, padded.shape[1] // stride, self._score)
             for stride in STRIDES
         ]
-        return _detections(suppress(np.concatenate(rows), self._score), scale)
+        return suppress(np.concatenate(rows), self._score)
 
 
-class OpenCvYuNet:
+class OpenCvYuNet(YuNet):
     """YuNet in OpenCV, which decodes it."""
 
     def __init__(self, model: Path, *, side_px: int, score: float) -> None:
+        super().__init__(side_px)
         # OpenCV 5 warns that its new engine ignores a target nobody chose.
         with opencv_log.silenced():
             self._network = cv2.FaceDetectorYN.create(
                 str(model), "", (side_px, side_px), score, NMS_IOU
             )
-        self._side_px = side_px
 
-    def __call__(self, frame_bgr: np.ndarray) -> list[Detection]:
-        """Return the faces in a frame, uint8 [height, width, 3]."""
-        small, scale = shrink(frame_bgr, self._side_px)
-        self._network.setInputSize(small.shape[1::-1])
-        rows = self._network.detect(small)[1]
-        return [] if rows is None else _detections(rows, scale)
+    def _rows(self, frame: np.ndarray) -> np.ndarray:
+        self._network.setInputSize(frame.shape[1::-1])
+        rows = self._network.detect(frame)[1]
+        return np.empty((0, 15), np.float32) if rows is None else rows
 
 
-def shrink(frame: np.ndarray, side_px: int) -> tuple[np.ndarray, np.ndarray]:
-    """Bound a frame's longer side.
+def resize(frame: np.ndarray, side_px: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give a frame's longer side a length.
 
     Returns:
-        The frame, smaller or itself, and [x, y], its pixels per pixel of the original.
+        The frame, resized or itself, and [x, y], its pixels per pixel of the original.
     """
     height, width = frame.shape[:2]
-    factor = min(1.0, side_px / max(height, width))
+    factor = side_px / max(height, width)
     if factor == 1.0:
         return frame, np.ones(2)
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-    return small, np.divide(size, (width, height))
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return cv2.resize(frame, size, interpolation=how), np.divide(size, (width, height))
 
 
 def _pad(frame: np.ndarray) -> np.ndarray:
@@ -153,7 +179,7 @@ def suppress(rows: np.ndarray, least_score: float) -> np.ndarray:
 
 
 def _detections(rows: np.ndarray, scale: np.ndarray) -> list[Detection]:
-    """Return rows [faces, 15] of the shrunk frame as detections in the original's."""
+    """Return rows [faces, 15] of the resized frame as detections in the original's."""
     points = rows[:, :14].reshape(-1, 7, 2) / scale
     return [
         Detection(face[:2].ravel(), face[2:], float(score))

@@ -1,6 +1,7 @@
 """Frames and their times, from sources that behave and sources that do not."""
 
 import threading
+import time
 
 import cv2
 import numpy as np
@@ -8,15 +9,21 @@ import pytest
 
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
+from fer_tf.live import ahead
 from fer_tf.live import camera
+from fer_tf.live.camera import Frame
+from fer_tf.live.camera import Silence
 from fer_tf.picture import encode_png
 
 
 class Capture:
     """Stands for cv2.VideoCapture: frames whose value is their number, then none."""
 
-    def __init__(self, frames=3, times_ms=None, rate=25.0, opened=True):
+    def __init__(
+        self, frames=3, times_ms=None, rate=25.0, opened=True, announced=0
+    ):
         self.frames = frames
+        self.announced = announced
         self.times_ms = times_ms
         self.rate = rate
         self.opened = opened
@@ -35,6 +42,8 @@ class Capture:
     def get(self, what):
         if what == cv2.CAP_PROP_FPS:
             return self.rate
+        if what == cv2.CAP_PROP_FRAME_COUNT:
+            return self.announced
         assert what == cv2.CAP_PROP_POS_MSEC
         return self.times_ms[self.position]
 
@@ -143,6 +152,7 @@ def test_a_damaged_picture_is_named(tmp_path):
         np.full((4, 6, 4), 77, np.uint8),
         np.full((4, 6), 77 * 256 + 13, np.uint16),
         np.full((4, 6, 3), 77 * 256 + 13, np.uint16),
+        np.full((4, 6, 4), 77 * 256 + 13, np.uint16),
     ],
 )
 def test_every_kind_of_frame_becomes_bgr_of_eight_bits(pixels):
@@ -151,9 +161,51 @@ def test_every_kind_of_frame_becomes_bgr_of_eight_bits(pixels):
     np.testing.assert_array_equal(bgr, np.full((4, 6, 3), 77))
 
 
-def test_a_frame_of_another_kind_is_refused():
-    with pytest.raises(OutsideError, match="received float32"):
-        camera.as_bgr(np.zeros((4, 6, 3), np.float32))
+@pytest.mark.parametrize(
+    ("pixels", "received"),
+    [
+        (np.zeros((4, 6, 3), np.float32), "float32"),
+        (np.zeros((4, 6, 2), np.uint8), r"\[4, 6, 2\]"),
+        (np.zeros((0, 6, 3), np.uint8), r"\[0, 6, 3\]"),
+        (np.zeros(6, np.uint8), r"\[6\]"),
+    ],
+)
+def test_a_frame_of_another_kind_is_refused(pixels, received):
+    with pytest.raises(OutsideError, match=f"received .*{received}"):
+        camera.as_bgr(pixels)
+
+
+def test_a_film_that_ends_before_its_time_is_called_damaged(some_file, caplog):
+    assert len(frames_of(some_file, times_ms=[0, 40, 80], announced=300)) == 3
+    assert "film.mp4 ended after 3 of 300 frames" in caplog.text
+
+
+def test_a_film_is_read_ahead_but_never_far():
+    taken = []
+
+    def items():
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    reads = ahead.Ahead(items())
+    one_after_another = iter(reads)
+    assert [next(one_after_another) for _ in range(3)] == [0, 1, 2]
+    reads.close()
+    # Three are out, two wait, and one is held until there is room.
+    assert len(taken) <= 3 + ahead.DEPTH + 1
+    assert not reads._thread.is_alive()
+
+
+def test_what_reading_ahead_raises_is_raised_in_its_place():
+    def items():
+        yield 1
+        raise OutsideError("the disk is gone")
+
+    reads = iter(ahead.Ahead(items()))
+    assert next(reads) == 1
+    with pytest.raises(OutsideError, match="the disk is gone"):
+        next(reads)
 
 
 class SteppedCapture(Capture):
@@ -180,14 +232,10 @@ class SteppedCapture(Capture):
 
 def test_a_slow_viewer_gets_the_newest_frame_and_no_old_one():
     capture = SteppedCapture(frames=6)
-    ticks = iter(range(100))
-    source = camera.open_source(
-        "0", capture=lambda name: capture, clock=lambda: next(ticks)
-    )
+    source = camera.open_source("0", capture=lambda name: capture)
     capture.allowed.release()
-    frames = iter(source)
-    first = next(frames)
-    assert first.index == 0
+    frames = (seen for seen in source if isinstance(seen, Frame))
+    assert next(frames).index == 0
     # The reader asks once for each frame: the first two times are behind us.
     capture.asked.acquire()
     capture.asked.acquire()
@@ -195,22 +243,218 @@ def test_a_slow_viewer_gets_the_newest_frame_and_no_old_one():
     newest = next(frames)
     assert newest.index == 4
     assert newest.pixels_bgr[0, 0, 0] == 4
-    # The clock was read at the start (0), then once for each frame, in seconds.
-    assert newest.time_ms == 5000
     capture.step(1)
     assert next(frames).index == 5
     capture.allowed.release()
-    with pytest.raises(OutsideError, match="stopped sending frames"):
-        next(frames)
     source.close()
     assert capture.released
 
 
-def test_a_camera_that_stops_is_an_error_and_not_an_end():
-    source = camera.open_source("0", capture=lambda name: Capture(frames=0))
-    with pytest.raises(OutsideError, match="camera 0 stopped sending frames"):
-        list(source)
-    source.close()
+class Script:
+    """A camera driver: each opening is one of `captures`, then nothing opens.
+
+    Its clock goes on by a hundredth of a second whenever it is asked.
+    """
+
+    def __init__(self, *captures, tick_s=0.01):
+        self.captures = list(captures)
+        self.opened = []
+        self.now_s = 0.0
+        self.tick_s = tick_s
+
+    def open(self, name):
+        left = self.captures
+        self.opened.append(left.pop(0) if left else Capture(opened=False))
+        return self.opened[-1]
+
+    def clock(self):
+        self.now_s += self.tick_s
+        return self.now_s
+
+
+@pytest.fixture
+def quickly(monkeypatch):
+    """Let a camera be opened again at once."""
+    monkeypatch.setattr(camera, "RETRY_S", 0.002)
+    monkeypatch.setattr(camera, "TICK_S", 0.002)
+
+
+def watch(script, until, source="0"):
+    """Return what a camera gives until `until(frame or silence)`, and close it."""
+    opened = camera.open_source(source, capture=script.open, clock=script.clock)
+    seen = []
+    try:
+        for item in opened:
+            seen.append(item)
+            if until(item):
+                return seen
+    finally:
+        opened.close()
+
+
+class Slow(Capture):
+    """Sends its frames a few milliseconds apart, so that each can be seen."""
+
+    def read(self):
+        time.sleep(0.004)
+        return super().read()
+
+
+def test_a_camera_that_is_unplugged_says_so_and_comes_back(quickly):
+    gone = Capture(opened=False)
+    script = Script(Slow(frames=3), gone, gone, Slow(frames=1000))
+    seen = watch(
+        script,
+        lambda item: isinstance(item, Frame) and len(script.opened) == 4,
+    )
+    told = {item.why for item in seen if isinstance(item, Silence)}
+    assert "camera 0 is gone, trying to open it again" in told
+    frames = [item for item in seen if isinstance(item, Frame)]
+    assert frames[-1].index >= 3
+    times = [frame.time_ms for frame in frames]
+    assert times == sorted(set(times))
+    assert all(capture.released for capture in script.opened)
+
+
+def test_a_camera_that_stays_away_is_given_up(quickly):
+    with pytest.raises(OutsideError, match="camera 0 is gone.* for 6[0-9] s by now"):
+        watch(Script(Capture(frames=2), tick_s=0.5), lambda item: False)
+
+
+def test_a_camera_that_stalls_is_told_of_and_goes_on(quickly):
+    capture = SteppedCapture(frames=9)
+    script = Script(capture, tick_s=0.1)
+    capture.allowed.release()
+
+    def until(item):
+        if isinstance(item, Silence) and item.why:
+            capture.allowed.release(8)
+        return isinstance(item, Frame) and item.index > 0
+
+    seen = watch(script, until)
+    told = [item for item in seen if isinstance(item, Silence) and item.why]
+    assert told[0].why == "camera 0 sends nothing"
+    assert told[0].for_s > camera.STALL_S
+    # It is not told of before its time.
+    early = [item for item in seen if isinstance(item, Silence) and not item.why]
+    assert all(item.for_s <= camera.STALL_S for item in early)
+    assert len(script.opened) == 1
+
+
+def test_a_frame_that_cannot_be_used_is_told_of_and_the_next_one_shown(quickly):
+    class Odd(Slow):
+        def read(self):
+            read, pixels = super().read()
+            return read, pixels if self.position > 5 else pixels.astype(np.float32)
+
+    seen = watch(Script(Odd(frames=1000)), lambda item: isinstance(item, Frame))
+    assert seen[-1].index > 5
+    told = [item.why for item in seen if isinstance(item, Silence)]
+    assert any("expected frames of uint8" in why for why in told)
+
+
+def test_a_backend_that_raises_is_as_one_that_says_no(quickly):
+    class Raising(Capture):
+        def read(self):
+            raise cv2.error("device lost")
+
+    script = Script(Raising(), Slow(frames=1000))
+    seen = watch(script, lambda item: isinstance(item, Frame))
+    assert any(isinstance(item, Silence) and "is gone" in item.why for item in seen)
+
+
+def test_a_fault_of_ours_in_the_thread_is_not_swallowed(quickly):
+    class Broken(Capture):
+        def read(self):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        watch(Script(Broken()), lambda item: False)
+
+
+def test_a_camera_whose_clock_goes_back_never_gives_an_earlier_time(quickly):
+    script = Script(Slow(frames=1000))
+    ticks = iter([5.0, *[4.0, 3.0, 9.0, 2.0] * 1000])
+    script.clock = lambda: next(ticks)
+    frames = []
+
+    def until(item):
+        if isinstance(item, Frame):
+            frames.append(item)
+        return len(frames) == 5
+
+    watch(script, until)
+    times = [frame.time_ms for frame in frames]
+    assert times == sorted(set(times)) and times[0] >= -0.999
+
+
+def test_a_camera_may_change_its_size(quickly):
+    class Changing(Slow):
+        def read(self):
+            read, pixels = super().read()
+            return read, np.zeros((4, 6 + 10 * (self.position > 3), 3), np.uint8)
+
+    def until(item):
+        return isinstance(item, Frame) and item.pixels_bgr.shape[1] == 16
+
+    seen = watch(Script(Changing(frames=1000)), until)
+    widths = {
+        item.pixels_bgr.shape[1] for item in seen if isinstance(item, Frame)
+    }
+    assert widths == {6, 16}
+
+
+def test_a_url_that_announces_its_length_is_a_film():
+    capture = Capture(frames=4, times_ms=[0, 40, 80, 120], announced=4)
+    source = camera.open_source("http://x/talk.mp4", capture=lambda name: capture)
+    assert not source.is_live
+    assert [frame.index for frame in source] == [0, 1, 2, 3]
+
+
+def test_a_stream_is_opened_once_and_then_again_when_it_breaks(quickly):
+    script = Script(Slow(frames=2, announced=-1e9), Slow(frames=1000))
+    seen = watch(
+        script,
+        lambda item: isinstance(item, Frame) and item.index > 2,
+        "rtsp://me:secret@camera.local/1",
+    )
+    assert len(script.opened) == 2
+    told = {item.why for item in seen if isinstance(item, Silence) and item.why}
+    assert told == {"rtsp://camera.local/1 is gone, trying to open it again"}
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("rtsp://me:secret@camera.local/1", "rtsp://camera.local/1"),
+        ("rtsp://camera.local/a@b", "rtsp://camera.local/a@b"),
+        ("films/me@home.mp4", "films/me@home.mp4"),
+        ("0", "0"),
+    ],
+)
+def test_a_password_is_never_told(source, name):
+    assert camera.name_of(source) == name
+
+
+def test_a_closed_camera_is_free_also_if_nobody_looked():
+    capture = Capture()
+    camera.open_source("0", capture=lambda name: capture).close()
+    assert capture.released
+
+
+def test_cameras_that_open_and_send_are_listed():
+    kinds = {1: Capture(rate=30.0), 2: Capture(frames=0), 4: Capture(rate=0.0)}
+    opened = []
+
+    def capture(number):
+        opened.append(kinds.get(number, Capture(opened=False)))
+        return opened[-1]
+
+    assert list(camera.find_cameras(capture)) == [
+        camera.Found(1, 6, 4, 30.0),
+        camera.Found(4, 6, 4, camera.USUAL_RATE),
+    ]
+    assert all(one.released for one in opened)
 
 
 def test_a_real_film_is_read_frame_by_frame(tmp_path):

@@ -12,10 +12,9 @@ from fer_tf.live import loop
 from fer_tf.live import overlay
 from fer_tf.live import recogniser
 from fer_tf.live.camera import Frame
+from fer_tf.live.camera import Silence
 from fer_tf.live.detection import Detection
 from fer_tf.live.recogniser import Recogniser
-from fer_tf.live.tracker import iou
-from fer_tf.live.view import View
 from fer_tf.runtime.bundle import PredictionSets
 
 
@@ -147,7 +146,7 @@ def test_the_model_never_sees_what_was_drawn(stage, film, classifier):
     loop.run(
         stage.scripted,
         stage.reader,
-        screens=[lambda drawn, time_ms: shown.append(drawn) or True],
+        screens=[lambda view: shown.append(overlay.draw(view)) or True],
     )
     assert len(shown) == 50
     for frame, original, drawn in zip(film, before, shown, strict=True):
@@ -176,7 +175,7 @@ def test_frames_that_nobody_saw_are_counted(classifier):
 def test_a_screen_can_end_the_loop(stage):
     seen = []
     loop.run(
-        stage.scripted, stage.reader, [seen.append], [lambda drawn, time_ms: False]
+        stage.scripted, stage.reader, [seen.append], [lambda view: False]
     )
     assert len(seen) == 1
 
@@ -209,24 +208,37 @@ def test_the_state_of_a_face_is_dropped_with_its_track(classifier, monkeypatch):
     assert kept == [{1}, {1}, set()]
 
 
-@pytest.mark.parametrize("size", [(640, 480), (596, 336), (1920, 1080), (160, 120)])
-def test_the_overlay_draws_on_a_copy_of_any_size(stage, size):
-    view = views_of(stage)[0]
-    pixels = cv2.resize(view.frame.pixels_bgr, size)
-    before = pixels.copy()
-    scaled = View(**vars(view) | {"frame": Frame(0, 0.0, pixels)})
-    drawn = overlay.draw(scaled)
-    np.testing.assert_array_equal(pixels, before)
-    assert drawn.shape == pixels.shape and drawn.dtype == np.uint8
-    assert (drawn != pixels).any()
+SILENT = Silence("camera 0 sends nothing", 2.0)
 
 
-def test_bars_hide_no_face_where_there_is_room():
-    canvas = overlay.Canvas(np.zeros((480, 640, 3), np.uint8))
-    boxes = [np.array([60.0, 60, 140, 140]), np.array([400.0, 60, 140, 140])]
-    taken = list(boxes)
-    for box in boxes:
-        taken.append(canvas.place_panel(box, taken))
-    for first in range(4):
-        for second in range(first):
-            assert iou(taken[first], taken[second]) == 0
+def test_in_a_silence_nothing_is_read_logged_or_shown_again(stage, caplog):
+    first, second, *_ = stage.scripted
+    stage.recogniser.detect = lambda frame: []
+    reader = loop.Reader(stage.recogniser, stage.live)
+    source = [first, Silence("", 0.2), SILENT, SILENT, Silence("", 0.1), second]
+    logged, shown = [], []
+    loop.run(source, reader, [logged.append], [lambda seen: shown.append(seen) or True])
+    assert [view.frame for view in logged] == [first, second]
+    assert [getattr(seen, "frame", seen) for seen in shown] == source
+    # It is told of once, and once more when it is over.
+    assert [record.message for record in caplog.records] == [
+        "camera 0 sends nothing",
+        "frames are coming again",
+    ]
+
+
+def test_without_the_detector_faces_are_carried(classifier, film):
+    looked_at = []
+
+    def detect(frame):
+        looked_at.append(frame)
+        return [found([20, 40, 40, 40])]
+
+    live = loop.LiveConfig(detect_every=3)
+    reader = loop.Reader(Recogniser(detect, classifier), live)
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    still = cv2.resize(noise, (320, 240), interpolation=cv2.INTER_CUBIC)
+    views = [reader(Frame(index, 40.0 * index, still)) for index in range(7)]
+    assert len(looked_at) == 3
+    assert {face.face_id for view in views for face in view.faces} == {1}
+    assert all(len(view.faces) == 1 for view in views)

@@ -1,4 +1,4 @@
-"""What a session leaves, and what a window and a film do on the way."""
+"""What a session leaves, and what a film does on the way."""
 
 import csv
 import json
@@ -16,7 +16,6 @@ from fer_tf.live import recording
 from fer_tf.live import rehearsal
 from fer_tf.live import session
 from fer_tf.live import video
-from fer_tf.live import window
 from fer_tf.live.camera import Frame
 from fer_tf.live.rehearsal import ScriptedDetector
 from fer_tf.live.view import View
@@ -292,7 +291,7 @@ def test_a_film_that_does_not_open_again_is_not_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(video.FilmWriter, "close", lose_the_end)
     with pytest.raises(OutsideError, match="does not open"):
         with video.writing(tmp_path / "film.mp4", 25.0) as writer:
-            writer(np.zeros((32, 32, 3), np.uint8), 0.0)
+            writer(np.zeros((32, 32, 3), np.uint8))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -300,7 +299,7 @@ def test_a_folder_that_cannot_hold_a_film_is_named(tmp_path):
     frame = np.zeros((32, 32, 3), np.uint8)
     writer = video.FilmWriter(tmp_path / "missing" / "film.mp4", 25.0)
     with pytest.raises(OutsideError, match="cannot be written as a film"):
-        writer(frame, 0.0)
+        writer(frame)
 
 
 def test_the_scripted_detector_knows_only_the_frame_it_is_given(film):
@@ -331,60 +330,3 @@ def test_a_rehearsal_writes_the_session_of_its_film(
         "session.json",
     ]
     json.loads((folder / "session.json").read_text())
-
-
-@pytest.fixture
-def keys(monkeypatch):
-    """Stand in for HighGUI: the keys that will be pressed, and the waits asked for."""
-    pressed, waits = [], []
-
-    def wait_key(wait_ms):
-        waits.append(wait_ms)
-        return pressed.pop(0) if pressed else -1
-
-    monkeypatch.setenv("DISPLAY", ":0")
-    for name in ("namedWindow", "imshow", "destroyAllWindows"):
-        monkeypatch.setattr(window.cv2, name, lambda *arguments: None)
-    monkeypatch.setattr(window.cv2, "getWindowProperty", lambda *arguments: 1.0)
-    monkeypatch.setattr(window.cv2, "waitKey", wait_key)
-    return pressed, waits
-
-
-FRAME = Frame(0, 0.0, np.zeros((4, 4, 3), np.uint8))
-
-
-@pytest.mark.parametrize("key", ["q", "Q", "\x1b"])
-def test_q_and_escape_quit(keys, key):
-    keys[0].append(ord(key))
-    assert window.Window(in_pace=False)(FRAME.pixels_bgr, 0.0) is False
-
-
-def test_space_pauses_until_space(keys):
-    ticks = iter([0.0, 1.0, 61.0, 61.04])
-    shown = window.Window(in_pace=True, clock=lambda: next(ticks))
-    keys[0].extend([ord(" "), -1, ord("x"), ord(" ")])
-    assert shown(FRAME.pixels_bgr, 0.0) is True
-    assert keys[0] == []
-    # A minute of pause does not make the next frame late: it is due at 1.1 s less the
-    # 1.04 s that the film has run.
-    shown(FRAME.pixels_bgr, 1100.0)
-    assert keys[1][-1] == 60
-
-
-def test_q_quits_a_pause(keys):
-    keys[0].extend([ord(" "), ord("q")])
-    assert window.Window(in_pace=False)(FRAME.pixels_bgr, 0.0) is False
-
-
-def test_a_closed_window_ends_the_loop(keys, monkeypatch):
-    shown = window.Window(in_pace=False)
-    monkeypatch.setattr(window.cv2, "getWindowProperty", lambda *arguments: 0.0)
-    assert shown(FRAME.pixels_bgr, 0.0) is False
-
-
-def test_without_a_display_headless_is_named(monkeypatch):
-    monkeypatch.setattr(window.sys, "platform", "linux")
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(OutsideError, match="--headless"):
-        window.Window(in_pace=False)

@@ -133,14 +133,49 @@ def test_of_overlapping_faces_the_best_is_kept():
     assert yunet.suppress(rows[:0], 0.65).shape == (0, 15)
 
 
-def test_only_the_longer_side_is_bounded():
+def test_the_longer_side_gets_its_length():
     frame = np.zeros((300, 1000, 3), np.uint8)
-    small, scale = yunet.shrink(frame, 640)
+    small, scale = yunet.resize(frame, 640)
     assert small.shape == (192, 640, 3)
     np.testing.assert_allclose(scale, [0.64, 0.64])
-    same, scale = yunet.shrink(frame, 1000)
+    same, scale = yunet.resize(frame, 1000)
     assert same is frame
     assert scale.tolist() == [1, 1]
+
+
+class Looks(yunet.YuNet):
+    """A network that finds one face, in frames that are wide enough."""
+
+    def __init__(self, side_px, finds_from_px):
+        super().__init__(side_px)
+        self.finds_from_px = finds_from_px
+        self.widths = []
+
+    def _rows(self, frame):
+        self.widths.append(frame.shape[1])
+        rows = np.full((1, 15), frame.shape[1] / 4, np.float32)
+        return rows if frame.shape[1] >= self.finds_from_px else rows[:0]
+
+
+@pytest.mark.parametrize(
+    ("width", "finds_from_px", "looked_at", "found"),
+    [
+        (2000, 640, [640], 1),
+        (2000, 700, [640, 1280], 1),
+        (2000, 1500, [640, 1280], 0),
+        (100, 150, [100, 200], 1),
+        (7680, 9999, [640, 1280], 0),
+    ],
+)
+def test_where_no_face_is_found_it_looks_once_more(
+    width, finds_from_px, looked_at, found
+):
+    looks = Looks(640, finds_from_px)
+    faces = looks(np.zeros((width // 2, width, 3), np.uint8))
+    assert looks.widths == looked_at
+    assert len(faces) == found
+    for face in faces:
+        np.testing.assert_allclose(face.box_xywh_px, width / 4)
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +214,14 @@ def test_onnxruntime_and_opencv_find_the_same_boxes(shared, model, size):
     ):
         np.testing.assert_allclose(ours.landmarks_px, theirs.landmarks_px, atol=1)
         assert ours.score == pytest.approx(theirs.score, abs=0.01)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("size", [(1, 1), (2, 300), (7680, 4320)])
+def test_frames_of_any_size_are_looked_at(model, size):
+    frame = np.full((*size[::-1], 3), 90, np.uint8)
+    assert yunet.load(model)(frame) == []
+    assert yunet.OpenCvYuNet(model, side_px=640, score=0.65)(frame) == []
 
 
 @pytest.mark.shared

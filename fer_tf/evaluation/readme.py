@@ -13,6 +13,7 @@ from fer_tf.labels import CLASSES
 
 # As the tables head their columns.
 TITLES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "nll": "NLL", "ece": "ECE"}
+NO_BREAK = "\N{NO-BREAK SPACE}"
 SMOKE = (
     "> **SMOKE RUN.** Every part of it was tiny, to walk the whole way. Its figures "
     "mean nothing."
@@ -120,8 +121,10 @@ def _raw_and_calibrated(both: Mapping[str, Mapping[str, Any]], figure: str) -> s
 
 
 def _unbroken(text: str) -> str:
-    """Keep an interval on one line where a cell is narrow."""
-    return text.replace(" to ", "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}")
+    """Keep a spread and an interval on one line each where a cell is narrow."""
+    for joint in ("±", "to"):
+        text = text.replace(f" {joint} ", f"{NO_BREAK}{joint}{NO_BREAK}")
+    return text
 
 
 def _differences(differences: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from fer_tf.errors import UserError
 @detector_option
 @threads_option
 @click.option("--cropped", is_flag=True, help="Each picture is a face already.")
-@click.option("--out", type=FILE, required=True, help="The CSV, a row per face.")
+@click.option("--out", type=FILE, required=True, help="A .csv or .json of the faces.")
 @recipe("PATH")
 def predict(
     config: Config,
@@ -35,6 +35,10 @@ def predict(
 ) -> None:
     """Read the faces in pictures, and in folders of pictures.
 
+    --out receives a row per face: box, probabilities, label, whether it is unsure, and
+    its prediction set. A .json also names the pictures without a face and those that
+    cannot be read.
+
     \b
     fer-tf predict holiday.jpg album/ --bundle runs/quickstart/bundle --out faces.csv
     """
@@ -44,16 +48,18 @@ def predict(
 
     if not names:
         raise UserError("give one or more pictures, or folders of pictures.")
+    pictures.check_suffix(out)
     if cropped:
         classifier = Classifier(find_bundle(bundle), threads)
         warn_of_smoke(classifier.bundle)
         recogniser = pictures.of_cropped(classifier)
     else:
         recogniser = recogniser_of(config, bundle, detector_model, threads)
-    tally = pictures.predict([Path(name) for name in names], recogniser, out)
+    found = pictures.predict([Path(name) for name in names], recogniser, out)
     click.echo(
-        f"{out}: {tally.faces} faces in {tally.pictures} pictures; "
-        f"{tally.without_face} without a face, {tally.unreadable} that cannot be read"
+        f"{out}: {len(found.faces)} faces in {found.pictures} pictures; "
+        f"{len(found.without_face)} without a face, "
+        f"{len(found.unreadable)} that cannot be read"
     )
 
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -36,43 +37,65 @@ COLUMNS = (
     "label",
     "confidence",
     "unsure",
+    "prediction_set",
 )
+SUFFIXES = (".csv", ".json")
 
 
 @dataclass
-class Tally:
-    """How many pictures there were, and what became of them."""
+class Found:
+    """What was found in pictures: a row per face, by column, and where there is none.
+
+    Attributes:
+        pictures: how many were looked at.
+        without_face: the paths of those in which no face was found.
+        unreadable: why a picture cannot be read, by its path.
+    """
 
     pictures: int = 0
-    faces: int = 0
-    without_face: int = 0
-    unreadable: int = 0
+    faces: list[dict[str, Any]] = field(default_factory=list)
+    without_face: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
 
 
-def predict(paths: Iterable[Path], recogniser: Recogniser, out: Path) -> Tally:
-    """Write a row for each face in the pictures to the CSV `out`, whole or not at all.
+def predict(paths: Iterable[Path], recogniser: Recogniser, out: Path) -> Found:
+    """Write a row for each face in the pictures to `out`, whole or not at all.
 
-    A picture without a face, or one that cannot be decoded, is named in the log and
-    counted.
+    In a `.csv` the columns are `COLUMNS`; `prediction_set` holds classes with a space
+    between them, likeliest first, "none" for a set without a class, and nothing where
+    the bundle has no sets. In a `.json` it is a list, or null, and pictures without a
+    face and unreadable ones are named beside `faces`. In both, `unsure` is 0 or 1.
 
     Args:
         paths: pictures, and folders of them.
 
     Raises:
-        UserError: a path is not there, or a folder holds no pictures.
+        UserError: a path is not there, a folder holds no pictures, or `out` has
+            another suffix.
         OutsideError: not one of the pictures can be decoded.
     """
-    pictures = list(_pictures(paths))
-    tally = Tally()
-    with files.replacing(out) as temporary:
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
-            rows = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            rows.writeheader()
-            for path in pictures:
-                rows.writerows(_rows(path, recogniser, tally))
-        if tally.unreadable == tally.pictures:
-            raise OutsideError(f"none of {tally.pictures} pictures can be decoded.")
-    return tally
+    check_suffix(out)
+    found = Found()
+    # All of them first: a mistyped path is told of before any work.
+    for path in list(_pictures(paths)):
+        _look(path, recogniser, found)
+    if len(found.unreadable) == found.pictures:
+        raise OutsideError(f"none of {found.pictures} pictures can be decoded.")
+    if out.suffix.lower() == ".json":
+        files.write_json(out, {"bundle": recogniser.bundle.digest, **vars(found)})
+    else:
+        _write_csv(out, found)
+    return found
+
+
+def check_suffix(out: Path) -> None:
+    """Refuse a file that is neither CSV nor JSON.
+
+    Raises:
+        UserError: it has another suffix than `SUFFIXES`.
+    """
+    if out.suffix.lower() not in SUFFIXES:
+        raise UserError(f"--out must end in {' or '.join(SUFFIXES)}, received {out}.")
 
 
 def of_cropped(classifier: Classifier) -> Recogniser:
@@ -96,23 +119,24 @@ def _pictures(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def _rows(path: Path, recogniser: Recogniser, tally: Tally) -> Iterator[dict[str, Any]]:
-    tally.pictures += 1
+def _look(path: Path, recogniser: Recogniser, found: Found) -> None:
+    """Add what is in a picture to `found`; what is amiss is logged as well."""
+    found.pictures += 1
     try:
         faces = recogniser(read_picture(path))
     except OutsideError as error:
         log.warning("%s", error)
-        tally.unreadable += 1
+        found.unreadable[str(path)] = str(error)
         return
     if not faces:
         log.warning("%s: no face found, so there is no row for it.", path)
-    tally.without_face += not faces
-    tally.faces += len(faces)
+        found.without_face.append(str(path))
     for face_id, face in enumerate(faces, start=1):
-        yield _row(path, face_id, face)
+        found.faces.append(_row(path, face_id, face))
 
 
 def _row(path: Path, face_id: int, face: Face) -> dict[str, Any]:
+    held = face.prediction_set
     return {
         "path": str(path),
         "face_id": face_id,
@@ -121,4 +145,16 @@ def _row(path: Path, face_id: int, face: Face) -> dict[str, Any]:
         "label": face.label.lower(),
         "confidence": round(face.confidence, 5),
         "unsure": int(face.abstained),
+        "prediction_set": None if held is None else [name.lower() for name in held],
     }
+
+
+def _write_csv(out: Path, found: Found) -> None:
+    with files.replacing(out) as temporary:
+        with open(temporary, "w", newline="", encoding="utf-8") as file:
+            rows = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            rows.writeheader()
+            for row in found.faces:
+                held = row["prediction_set"]
+                text = "" if held is None else " ".join(held) or "none"
+                rows.writerow({**row, "prediction_set": text})

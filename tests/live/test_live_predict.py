@@ -1,17 +1,20 @@
 """Pictures to rows: none for a face that was not there."""
 
 import csv
+import dataclasses
 import logging
 
 import numpy as np
 import pytest
 
+from fer_tf import files
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 from fer_tf.live import predict
 from fer_tf.live.detection import Detection
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.picture import encode_png
+from fer_tf.runtime.bundle import PredictionSets
 
 
 def save(path, colour_rgb, size=(40, 60)):
@@ -47,13 +50,10 @@ def album(tmp_path):
 def test_a_row_per_face_and_none_without(album, classifier, tmp_path, caplog):
     out = tmp_path / "faces.csv"
     with caplog.at_level(logging.WARNING):
-        tally = predict.predict([album], Recogniser(bright_places, classifier), out)
-    assert vars(tally) == {
-        "pictures": 4,
-        "faces": 2,
-        "without_face": 1,
-        "unreadable": 1,
-    }
+        found = predict.predict([album], Recogniser(bright_places, classifier), out)
+    assert (found.pictures, len(found.faces)) == (4, 2)
+    assert found.without_face == [str(album / "b_black.png")]
+    assert list(found.unreadable) == [str(album / "d_broken.jpg")]
     rows = rows_of(out)
     assert [(row["path"], row["label"]) for row in rows] == [
         (str(album / "a_red.png"), "angry"),
@@ -69,7 +69,7 @@ def test_the_columns_are_those_that_others_read(album, classifier, tmp_path):
     row = rows_of(out)[0]
     assert list(row) == (
         "path face_id x y w h angry disgust fear happy sad surprise neutral label "
-        "confidence unsure"
+        "confidence unsure prediction_set"
     ).split()
     assert [row[name] for name in ("face_id", *"xywh")] == ["1", "10.0", "5.0"] + [
         "20.0"
@@ -81,11 +81,53 @@ def test_the_columns_are_those_that_others_read(album, classifier, tmp_path):
 
 def test_a_cropped_picture_needs_no_detector(album, classifier, tmp_path):
     out = tmp_path / "faces.csv"
-    tally = predict.predict([album], predict.of_cropped(classifier), out)
-    assert (tally.faces, tally.without_face, tally.unreadable) == (3, 0, 1)
+    found = predict.predict([album], predict.of_cropped(classifier), out)
+    assert (len(found.faces), len(found.without_face), len(found.unreadable)) == (
+        3,
+        0,
+        1,
+    )
     first = rows_of(out)[0]
     assert [first[name] for name in "xywh"] == ["0.0", "0.0", "60.0", "40.0"]
     assert classifier.calls[0][0].shape == (40, 60, 3)
+
+
+def test_json_says_the_same_and_names_what_has_no_row(album, classifier, tmp_path):
+    reader = Recogniser(bright_places, classifier)
+    predict.predict([album], reader, tmp_path / "faces.csv")
+    predict.predict([album], reader, tmp_path / "faces.json")
+    content = files.read_json(tmp_path / "faces.json")
+    rows = rows_of(tmp_path / "faces.csv")
+    assert [
+        {name: "" if value is None else str(value) for name, value in face.items()}
+        for face in content["faces"]
+    ] == rows
+    assert content["bundle"] == classifier.bundle.digest
+    assert content["without_face"] == [str(album / "b_black.png")]
+    (reason,) = content["unreadable"].values()
+    assert "d_broken.jpg cannot be read" in reason
+
+
+@pytest.mark.parametrize(
+    ("threshold", "text", "held"),
+    [(0.5, "angry", ["angry"]), (0.95, "none", [])],
+)
+def test_the_prediction_set_is_told(
+    album, classifier, tmp_path, threshold, text, held
+):
+    sets = PredictionSets(threshold, 0.9, "validation")
+    classifier.bundle = dataclasses.replace(classifier.bundle, prediction_sets=sets)
+    reader = Recogniser(bright_places, classifier)
+    for name in ("faces.csv", "faces.json"):
+        predict.predict([album / "a_red.png"], reader, tmp_path / name)
+    assert rows_of(tmp_path / "faces.csv")[0]["prediction_set"] == text
+    content = files.read_json(tmp_path / "faces.json")
+    assert content["faces"][0]["prediction_set"] == held
+
+
+def test_another_suffix_is_refused_before_any_work(classifier, tmp_path):
+    with pytest.raises(UserError, match=r"must end in .csv or .json.*faces.txt"):
+        predict.predict([tmp_path / "no.png"], None, tmp_path / "faces.txt")
 
 
 def test_nothing_that_can_be_decoded_leaves_no_file(classifier, tmp_path):
@@ -98,9 +140,11 @@ def test_nothing_that_can_be_decoded_leaves_no_file(classifier, tmp_path):
 
 
 def test_a_path_that_is_not_there_is_the_users_mistake(classifier, tmp_path):
+    good = save(tmp_path / "red.png", (250, 0, 0))
     with pytest.raises(UserError, match="there is no .*typo.png"):
         predict.predict(
-            [tmp_path / "typo.png"],
+            [good, tmp_path / "typo.png"],
             Recogniser(bright_places, classifier),
             tmp_path / "faces.csv",
         )
+    assert classifier.calls == []

@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 import click
+from rich.console import Console
 from rich.logging import RichHandler
 
 from fer_tf import __version__
@@ -77,6 +78,7 @@ def main(verbose: bool) -> None:
         level=logging.DEBUG if verbose else logging.WARNING,
         format="%(message)s",
         datefmt="[%X]",
-        handlers=[RichHandler(show_path=False)],
+        # What a command answers is alone on standard output.
+        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
     )
     logging.getLogger("fer_tf").setLevel(logging.DEBUG if verbose else logging.INFO)

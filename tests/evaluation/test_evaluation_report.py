@@ -164,11 +164,16 @@ def test_what_calibration_changed_is_said_where_it_did(content, drawn, page):
     raw = changed["models"]["student-kd"]["test"]["raw"]
     raw["per_class_f1"][2] = 0.123
     raw["accuracy"] = 0.321
+    changed["calibrations"]["student-kd"]["method"] = "vector"
+    changed["models"]["student-kd"]["test"]["calibrated"]["n_per_class"][1] = 0
     told = report.render(changed, drawn)
     assert "Calibration changed labels" in text_of(told)
     row = row_of(told, "Figures by class, all sources", "Fear")
     assert row[-2:] == ["raw", "0.123"]
     assert "0.321" in row_of(told, "Figures on test", "student-kd")
+    assert "a temperature T and vector scaling, fitted on" in text_of(told)
+    absent = row_of(told, "Figures by class, all sources", "Disgust")
+    assert absent == ["Disgust", "0", "–", "–", "–"]
 
 
 def test_abstaining_and_sets_are_told_as_chosen_and_as_found(page, models):

@@ -1,7 +1,9 @@
 """`fer-tf fuse`, `calibrate`, `evaluate`, `compare` and `gate`."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 
 import click
@@ -10,11 +12,19 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_tf import files
+from fer_tf.cli import quiet
+from fer_tf.cli.options import MODEL
+from fer_tf.cli.options import pictures_option
 from fer_tf.cli.options import recipe
 from fer_tf.cli.options import runs_option
 from fer_tf.cli.options import started
 from fer_tf.config import Config
 from fer_tf.errors import CheckFailed
+from fer_tf.errors import UserError
+from fer_tf.experiment import Experiment
+
+if TYPE_CHECKING:
+    from fer_tf.evaluation.subjects import Asked
 
 RUN = click.Path(path_type=Path, exists=True)
 
@@ -64,19 +74,118 @@ def calibrate(config: Config, runs: Path) -> None:
 
 
 @click.command()
-@recipe()
+@recipe(MODEL)
 @runs_option
-def evaluate(config: Config, runs: Path) -> None:
-    """Score every calibrated model and write the report.
+@pictures_option
+@click.option(
+    "--crops",
+    type=click.Choice(["one", "ten"]),
+    default="one",
+    show_default=True,
+    help="Ten: the corners and the centre, each mirrored; probabilities are averaged.",
+)
+@click.option(
+    "--manifest",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Whose pictures are answered.  [default: the experiment's]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Of one MODEL.  [default: EXPERIMENT/evaluations/NAME]",
+)
+def evaluate(
+    config: Config,
+    runs: Path,
+    names: tuple[str, ...],
+    overrides: tuple[str, ...],
+    chosen: bool,
+    pictures: bool,
+    crops: str,
+    manifest: Path | None,
+    out: Path | None,
+) -> None:
+    """Score every calibrated model of an experiment and write its report; or a MODEL.
+
+    A MODEL is a run's folder, a bundle's folder, or a .keras file that takes RGB
+    [n, size, size, 3] in 0..255 and answers logits [n, 7]. It answers validation and
+    test, is calibrated on validation, and gets a report of its own. A run is as its
+    experiment's recipe says; a bundle or a Keras file in an experiment's folder is
+    asked about that experiment's pictures, unless --config names others.
 
     \b
     Example: fer-tf evaluate --config configs/quickstart.yaml
+    A model: fer-tf evaluate runs/quickstart/student-kd --crops ten
     """
+    experiment = Experiment(runs / config.experiment)
+    if names:
+        quiet.import_tensorflow()
+        from fer_tf.evaluation.subjects import Asked
+
+        asked = Asked(config, experiment, chosen, overrides)
+        _evaluate_models(names, asked, crops, manifest, out, pictures)
+        return
+    if out or manifest or crops != "one":
+        raise UserError(
+            "--out, --manifest and --crops are for models: expected a run's folder, a "
+            "bundle's folder or a .keras file, received none."
+        )
+    _evaluate_experiment(config, started(config, runs), pictures)
+
+
+def _evaluate_models(
+    names: tuple[str, ...],
+    asked: "Asked",
+    crops: str,
+    manifest: Path | None,
+    out: Path | None,
+    pictures: bool,
+) -> None:
+    from fer_tf.evaluation import single
+    from fer_tf.evaluation import subjects
+
+    found = [subjects.find(Path(name), asked) for name in names]
+    folders = [out or single.folder(subject, crops) for subject in found]
+    if len(set(folders)) < len(folders):
+        raise UserError(
+            f"expected models that are written apart, but {', '.join(names)} would "
+            f"share {folders[0]}. Give each its own --out, in a command of its own."
+        )
+    for subject, folder in zip(found, folders, strict=True):
+        asked_about = manifest or subject.experiment.need(
+            subject.experiment.manifest, "fer-tf data clean, or give --manifest"
+        )
+        content = single.evaluate(
+            subject, folder, manifest=asked_about, crops=crops, pictures=pictures
+        )
+        Console().print(_figures_table(subject.name, content["test"]))
+        click.echo(folder / "report.html")
+
+
+def _evaluate_experiment(
+    config: Config, experiment: Experiment, pictures: bool
+) -> None:
     from fer_tf.evaluation import stages
 
-    experiment = started(config, runs)
-    stages.evaluate_all(config, experiment)
+    find = None
+    if pictures:
+        quiet.import_tensorflow()
+        from fer_tf.evaluation import pictures as pixels
+
+        find = partial(pixels.find, config, experiment.manifest)
+    stages.evaluate_all(config, experiment, find)
     click.echo(experiment.report.with_suffix(".html"))
+
+
+def _figures_table(name: str, test: Mapping[str, Any]) -> Table:
+    raw, final = test["raw"], test["calibrated"]
+    headings = ("test", "raw", "calibrated", "95 % interval")
+    table = Table(*headings, box=box.SIMPLE, title=f"{name}, n = {final['n']:,}")
+    for figure in ("accuracy", "macro_f1", "nll", "brier", "ece"):
+        ends = final["intervals"].get(figure)
+        interval = "{:.3f} to {:.3f}".format(*ends) if ends else ""
+        table.add_row(figure, f"{raw[figure]:.3f}", f"{final[figure]:.3f}", interval)
+    return table
 
 
 @click.command()

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -126,3 +128,76 @@ def test_the_gate_fails_passes_and_forgives(call, calibrated, tmp_path, answer):
     options = ["gate", str(equal), strong, "--rules", str(rules)]
     assert call(*options).exit_code == 1
     assert call(*options, "--allow-inconclusive").exit_code == 0
+
+
+@pytest.fixture
+def evaluated(monkeypatch):
+    """What each model is evaluated with, in place of being evaluated."""
+    from fer_tf.evaluation import single
+
+    noted = []
+    figures = {"accuracy": 0.5, "macro_f1": 0.4, "nll": 1.2, "brier": 0.6, "ece": 0.1}
+    figures |= {"n": 1234, "intervals": {"accuracy": [0.45, 0.55]}}
+
+    def evaluate(subject, out, **options):
+        noted.append((subject, out, options))
+        return {"test": {"raw": figures, "calibrated": figures}}
+
+    monkeypatch.setattr(single, "evaluate", evaluate)
+    return noted
+
+
+def test_models_are_evaluated_one_after_the_other(
+    call, evaluated, tiny_bundle, tmp_path
+):
+    (tmp_path / "runs" / "demo").mkdir(parents=True)
+    (tmp_path / "runs" / "demo" / "manifest.csv").write_text("")
+    (tmp_path / "mine.keras").write_bytes(b"")
+    models = [str(tiny_bundle), "mine.keras"]
+    result = call("evaluate", *models, *TINY, "--crops", "ten", "--pictures")
+    assert result.exit_code == 0, result.output
+    root = Path("runs", "demo")
+    names = ["bundle-ten-crops", "mine-ten-crops"]
+    assert [out for _, out, _ in evaluated] == [root / "evaluations" / n for n in names]
+    asked = {"manifest": root / "manifest.csv", "crops": "ten", "pictures": True}
+    assert [options for _, _, options in evaluated] == [asked] * 2
+    assert "n = 1,234" in result.output
+    assert "0.450 to 0.550" in result.output
+    for name in names:
+        assert str(root / "evaluations" / name / "report.html") in result.output
+
+
+def test_overrides_and_choice_of_a_recipe_reach_a_model(
+    call, evaluated, tiny_bundle, tmp_path
+):
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("seed: 7")
+    options = [str(tiny_bundle), "--manifest", str(manifest), "--out", "here"]
+    assert call("evaluate", *options, "calibrate.method=vector").exit_code == 0
+    assert call("evaluate", *options, "--config", str(recipe)).exit_code == 0
+    (one, out, asked), (other, _, _) = evaluated
+    assert (one.config.seed, one.config.calibrate.method) == (0, "vector")
+    assert (other.config.seed, other.config.calibrate.method) == (7, "temperature")
+    assert (out, asked["manifest"]) == (Path("here"), manifest)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--crops", "ten"], "--out, --manifest and --crops are for models"),
+        (["--out", "here"], "--out, --manifest and --crops are for models"),
+        (["nowhere"], "nowhere is no model"),
+        (["a.keras"], "manifest.csv does not exist yet. Make it with: fer-tf data"),
+        (["a.keras", "b/a.keras"], "would share"),
+        (["a.keras", "c.keras", "--out", "here"], "would share here"),
+    ],
+)
+def test_a_mistake_about_models_is_one_line(call, tmp_path, arguments, message):
+    (tmp_path / "b").mkdir()
+    for name in ("a.keras", "b/a.keras", "c.keras"):
+        (tmp_path / name).write_bytes(b"")
+    result = call("evaluate", *arguments, *TINY)
+    assert result.exit_code == 2
+    assert message in result.output.replace("\n", " ")

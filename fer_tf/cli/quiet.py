@@ -1,8 +1,10 @@
-"""TensorFlow imported without the lines that its C++ prints on every start."""
+"""TensorFlow without the lines that its C++ prints below Python."""
 
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def import_tensorflow() -> None:
@@ -12,12 +14,23 @@ def import_tensorflow() -> None:
     error and below Python, before any setting of its own can stop it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with unless_it_fails():
+        import tensorflow
+    tensorflow.get_logger().setLevel("ERROR")
+
+
+@contextmanager
+def unless_it_fails() -> Iterator[None]:
+    """Keep back what is printed on standard error, also below Python.
+
+    It is shown if an exception leaves the block.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
-            import tensorflow
+            yield
         except BaseException:
             said.seek(0)
             os.write(kept, said.read())
@@ -25,4 +38,3 @@ def import_tensorflow() -> None:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-    tensorflow.get_logger().setLevel("ERROR")

@@ -1,47 +1,60 @@
 """The last stage of an experiment's models: the chosen student to a checked bundle."""
 
+import dataclasses
 import logging
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from export import convert
 from export import model_card
 from export import parity
+from export import refit
+from export.bundle import replacing
 from export.bundle import write_bundle
 from fer_tf import files
+from fer_tf import metrics
 from fer_tf.calibration import Calibration
 from fer_tf.config import Config
 from fer_tf.data import pipeline
-from fer_tf.errors import CheckFailed
+from fer_tf.data.pipeline import Faces
 from fer_tf.errors import UserError
 from fer_tf.evaluation.predict import trained
 from fer_tf.evaluation.stages import exported_student
 from fer_tf.experiment import Experiment
-from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
 from fer_tf.experiment import git_commit
+from fer_tf.predictions import Predictions
+from fer_tf.predictions import SplitPredictions
 from fer_tf.preprocess import FaceSpec
 from fer_tf.preprocess import Framing
-from fer_tf.runtime.bundle import Abstain
+from fer_tf.runtime import bundle as schema
 from fer_tf.runtime.bundle import Bundle
-from fer_tf.runtime.bundle import PredictionSets
 from fer_tf.sources.terms import TERMS
 from fer_tf.sources.terms import UNKNOWN as UNKNOWN_TERMS
 
 log = logging.getLogger(__name__)
 
-PARITY_PICTURES = 1000
+# Faces that int8 takes the ranges of activations from.
+REPRESENTATIVE = 512
 
 
-def export_student(config: Config, experiment: Experiment) -> None:
-    """Write `bundle/` from the chosen student, and check it against the Keras model.
+def export_student(
+    config: Config, experiment: Experiment, folder: Path | None = None
+) -> None:
+    """Write the chosen student's bundle, and check it against the Keras model.
+
+    Args:
+        folder: where it goes, in place of a bundle that may be there; None is the
+            experiment's `bundle/`, which is written once.
 
     Raises:
         UserError: no student has been evaluated, or the one asked for has not.
-        CheckFailed: the bundle answers otherwise than the model.
+        CheckFailed: the file answers otherwise than the model, or loses too much. Then
+            nothing is written.
     """
     stage = exported_student(config, experiment)
     if not stage:
@@ -50,66 +63,138 @@ def export_student(config: Config, experiment: Experiment) -> None:
             "Make one with: fer-tf train --stage student, then fer-tf calibrate and "
             "fer-tf evaluate"
         )
+    if folder:
+        _Export(config, experiment, stage).write(folder)
+        return
     run = experiment.student(stage)
+    # Its record has a folder of its own, which is deleted to export anew.
     step = Step(
-        experiment.root / "steps" / "export.json",
+        experiment.root / "steps" / "export" / "step.json",
         {"student": stage, "precision": config.export.precision},
         [run.weights, run.calibration, run.metrics, experiment.framing],
     )
     if step.is_done():
         return
-    bundle = _write(config, experiment, run, f"{config.experiment}-{stage}")
-    step.finish([bundle.folder / "model.tflite", bundle.folder / "bundle.json"])
+    bundle = _Export(config, experiment, stage).write(experiment.bundle)
+    step.finish([bundle.model, bundle.folder / schema.MANIFEST])
 
 
-def _write(
-    config: Config, experiment: Experiment, run: RunFolder, name: str
-) -> Bundle:
-    calibration = Calibration.load(run.calibration)
-    model = convert.with_vector(
-        trained(config, config.student, run.weights), calibration.scaling
-    )
-    facts = {
-        "name": name,
-        "face": _framed(config, experiment.framing),
-        "temperature": calibration.temperature,
-        "abstain": Abstain(
-            calibration.threshold, calibration.wanted_accuracy, calibration.fitted_on
-        ),
-        "prediction_sets": _prediction_sets(calibration),
-        "precision": config.export.precision,
-        "metrics": files.read_json(run.metrics),
-        "smoke": config.smoke,
-    }
-    text = model_card.text(sources=_terms(config), commit=git_commit(), **facts)
-    bundle = write_bundle(
-        experiment.bundle,
-        model,
-        data_digests=_data_digests(experiment),
-        model_card=text,
-        **facts,
-    )
-    inputs = _parity_inputs(config, experiment)
-    try:
-        found = parity.check(model, bundle, inputs, calibration.temperature)
-    except CheckFailed:
-        # Nobody shall find it later and take it for the student.
-        shutil.rmtree(bundle.folder)
-        raise
-    log.info(
-        "The bundle answers as the model does: at most %.1e apart on %d pictures.",
-        found["max_difference"],
-        found["n"],
-    )
-    return bundle
+class _Export:
+    """A student, and the validation faces that what is made of it is held against."""
 
+    def __init__(self, config: Config, experiment: Experiment, stage: str) -> None:
+        self._config = config
+        self._experiment = experiment
+        self._name = f"{config.experiment}-{stage}"
+        self._run = experiment.student(stage)
+        self._precision = config.export.precision
+        self._faces = pipeline.load(config, experiment.manifest)["validation"]
 
-def _prediction_sets(calibration: Calibration) -> PredictionSets | None:
-    if calibration.set_threshold is None:
-        return None
-    return PredictionSets(
-        calibration.set_threshold, calibration.wanted_coverage, calibration.fitted_on
-    )
+    def write(self, folder: Path) -> Bundle:
+        """Write the bundle, whole and checked or not at all."""
+        with replacing(folder) as temporary:
+            self._write(temporary)
+        return schema.read(folder)
+
+    def _write(self, folder: Path) -> None:
+        model = trained(self._config, self._config.student, self._run.weights)
+        validation = self._answers_of_model(model)
+        calibration = Calibration.load(self._run.calibration)
+        exported: dict[str, Any] = {}
+        if self._precision != "float32":
+            draft = self._tflite(model, refit.IDENTITY)
+            answers = validation.with_logits(self._draft_logits(folder, draft))
+            exported["validation"] = self._judged(validation, answers, calibration)
+            calibration = refit.calibrate(answers, like=calibration)
+        if self._precision != "int8":
+            # An int8 file holds no scaling: it is the draft.
+            draft = self._tflite(model, calibration.scaling)
+        bundle = self._bundle(folder, draft, calibration, exported)
+        expected = metrics.softmax(calibration.scaling.apply(validation.logits))
+        exported["parity"] = parity.check(bundle, self._answers_of(bundle), expected)
+        self._bundle(folder, draft, calibration, exported)
+        log.info(
+            "The bundle answers as the model does: at most %.1e apart, and the same "
+            "label for %.2f %% of %d validation faces.",
+            exported["parity"]["max_difference"],
+            100 * exported["parity"]["same_labels"],
+            exported["parity"]["n"],
+        )
+
+    def _tflite(self, model: keras.Model, scaling: refit.Scaling) -> bytes:
+        pictures = self._representative() if self._precision == "int8" else None
+        return convert.to_tflite(model, scaling, self._precision, pictures)
+
+    def _representative(self) -> np.ndarray:
+        """Return faces from all over validation, uint8 [n, size, size, 3]."""
+        count = min(REPRESENTATIVE, len(self._faces))
+        rows = np.linspace(0, len(self._faces) - 1, count).astype(int)
+        return np.concatenate(list(self._prepared(self._faces.take(rows))))
+
+    def _prepared(self, faces: Faces) -> Iterator[np.ndarray]:
+        """Yield batches of model inputs, made as training makes them."""
+        spec = pipeline.face_spec(self._config)
+        for batch in pipeline.plain_batches(faces, spec, parity.BATCH_SIZE):
+            yield batch["image"].numpy()
+
+    def _crops(self) -> Iterator[list[np.ndarray]]:
+        """Yield batches of the same faces as the live view's classifier takes them."""
+        for start in range(0, len(self._faces), parity.BATCH_SIZE):
+            end = min(start + parity.BATCH_SIZE, len(self._faces))
+            yield [self._faces.crops[row].plain for row in range(start, end)]
+
+    def _answers_of_model(self, model: keras.Model) -> SplitPredictions:
+        """Return the Keras model's logits of validation, on this machine's CPU."""
+        logits = parity.model_logits(model, self._prepared(self._faces))
+        stored = Predictions.load(self._run.predictions).split("validation")
+        return stored.with_logits(logits)
+
+    def _answers_of(self, bundle: Bundle) -> np.ndarray:
+        return parity.bundle_probabilities(bundle, self._crops())
+
+    def _draft_logits(self, folder: Path, tflite: bytes) -> np.ndarray:
+        """Return the logits that a file answers itself, through the runtime."""
+        unscaled = dataclasses.replace(
+            Calibration.load(self._run.calibration), **vars(refit.IDENTITY)
+        )
+        draft = self._bundle(folder, tflite, unscaled, {})
+        return refit.logits_of(self._answers_of(draft))
+
+    def _judged(
+        self,
+        validation: SplitPredictions,
+        answers: SplitPredictions,
+        calibration: Calibration,
+    ) -> dict[str, Any]:
+        judged = refit.judge(
+            validation, answers, calibration.method, self._config.seed
+        )
+        if not self._config.export.allow_loss:
+            refit.check_loss(judged, self._precision)
+        return judged
+
+    def _bundle(
+        self,
+        folder: Path,
+        tflite: bytes,
+        calibration: Calibration,
+        exported: dict[str, Any],
+    ) -> Bundle:
+        facts = {
+            "name": self._name,
+            "face": _framed(self._config, self._experiment.framing),
+            "calibration": calibration,
+            "precision": self._precision,
+            "metrics": {**files.read_json(self._run.metrics), "exported": exported},
+            "smoke": self._config.smoke,
+        }
+        card = model_card.text(
+            sources=_terms(self._config), commit=git_commit(), **facts
+        )
+        digests = _data_digests(self._experiment)
+        return write_bundle(
+            folder, tflite, data_digests=digests, model_card=card, **facts
+        )
 
 
 def _framed(config: Config, path: Path) -> FaceSpec:
@@ -125,10 +210,3 @@ def _data_digests(experiment: Experiment) -> dict[str, Any]:
 
 def _terms(config: Config) -> dict[str, str]:
     return {name: TERMS.get(name, UNKNOWN_TERMS) for name in config.data.sources}
-
-
-def _parity_inputs(config: Config, experiment: Experiment) -> np.ndarray:
-    """Return prepared validation pictures, uint8 [n, size, size, 3]."""
-    faces = pipeline.load(config, experiment.manifest)["validation"]
-    data = pipeline.plain_batches(faces, pipeline.face_spec(config), PARITY_PICTURES)
-    return next(iter(data))["image"].numpy()

@@ -56,7 +56,8 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    # Beside what is no JSON: a number of thousands of digits, and a too deep list.
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not readable as JSON: {error}") from None
     except OSError as error:
         raise OutsideError(f"{path} cannot be read: {error.strerror}.") from None

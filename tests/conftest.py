@@ -35,17 +35,26 @@ def tiny_model():
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny_model, tmp_path_factory) -> Path:
     """The folder of `tiny_model`'s bundle; read it, never write to it."""
+    from export import convert
     from export.bundle import write_bundle
-    from fer_tf.runtime.bundle import Abstain
+    from fer_tf.calibration import Calibration
 
+    calibration = Calibration(
+        temperature=1.5,
+        threshold=0.3,
+        wanted_accuracy=0.9,
+        threshold_reached=True,
+        threshold_coverage=1.0,
+        fitted_on="validation",
+        n=10,
+    )
     folder = tmp_path_factory.mktemp("exported") / "bundle"
     write_bundle(
         folder,
-        tiny_model,
+        convert.to_tflite(tiny_model, calibration.scaling, "float32"),
         name="tiny",
         face=FaceSpec(size=32),
-        temperature=1.5,
-        abstain=Abstain(threshold=0.3, wanted_accuracy=0.9, fitted_on="validation"),
+        calibration=calibration,
         precision="float32",
         metrics={"val": {}},
         data_digests={"manifest.csv": "0" * 64},

@@ -117,6 +117,54 @@ def test_the_bundle_reads_and_is_stamped(experiment):
     assert "SMOKE" in (experiment / "bundle" / "MODEL_CARD.md").read_text()
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_the_student_is_exported_in_other_precisions_beside_it(
+    smoke, experiment, tmp_path, precision
+):
+    """Calibrated anew by what the file answers itself on validation."""
+    out = tmp_path / precision
+    arguments = smoke_command(smoke[0])[1:]
+    found = fer_tf(
+        "export", *arguments, f"export.precision={precision}", "--out", out
+    )
+    assert found.exit_code == 0, found.output
+    assert str(out) in found.output.replace("\n", "")
+    first, other = bundles.read(experiment / "bundle"), bundles.read(out)
+    assert (first.precision, other.precision) == ("float16", precision)
+    exported = other.metrics["exported"]
+    assert exported["parity"]["n"] == other.metrics["val"]["raw"]["n"]
+    calibration = json.loads(
+        (experiment / other.metrics["model"] / "calibration.json").read_text()
+    )
+    if precision == "float32":
+        assert other.temperature == calibration["temperature"]
+        assert "validation" not in exported
+        return
+    assert other.temperature != calibration["temperature"]
+    assert other.output == "logits"
+    assert {"model", "as_converted", "refitted"} == set(exported["validation"]["runs"])
+    assert "What int8 costs, on validation" in (out / "MODEL_CARD.md").read_text()
+
+
+def test_what_loses_too_much_is_not_exported(
+    smoke, experiment, tmp_path, monkeypatch
+):
+    """The bundle that is there stays, and the recipe may allow the loss."""
+    from export import refit
+
+    monkeypatch.setattr(refit, "MOST_NLL_GAINED", -1e9)
+    (tmp_path / "older").mkdir()
+    (tmp_path / "older" / "bundle.json").write_text("older")
+    command = ("export", *smoke_command(smoke[0])[1:], "export.precision=dynamic")
+    found = fer_tf(*command, "--out", tmp_path / "older")
+    assert found.exit_code == 1
+    assert "export.allow_loss=true" in found.output.replace("\n", " ")
+    assert (tmp_path / "older" / "bundle.json").read_text() == "older"
+    found = fer_tf(*command, "export.allow_loss=true", "--out", tmp_path / "older")
+    assert found.exit_code == 0, found.output
+    assert bundles.read(tmp_path / "older").precision == "dynamic"
+
+
 def test_the_clip_plays(experiment):
     film = cv2.VideoCapture(str(experiment / "live" / "annotated.mp4"))
     read, frame = film.read()

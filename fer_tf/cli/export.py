@@ -18,19 +18,27 @@ from fer_tf.config import Config
     type=click.Path(path_type=Path, dir_okay=False),
     help="YuNet's ONNX file.  [default: $FER_TF_DETECTOR, else fetched once]",
 )
-def export(config: Config, runs: Path, detector_model: Path | None) -> None:
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The bundle's folder.  [default: bundle/ of the experiment]",
+)
+def export(
+    config: Config, runs: Path, detector_model: Path | None, out: Path | None
+) -> None:
     """Export the chosen student as a calibrated bundle that needs no TensorFlow.
 
     Needs evaluated students (`fer-tf evaluate`). Live framing is fitted first, on
-    training pictures.
+    training pictures. The file is calibrated anew on validation, and refused where it
+    loses too much there.
 
     \b
-    Example: fer-tf export export.precision=float32
+    Example: fer-tf export export.precision=int8 --out runs/quickstart/bundle-int8
     """
     from export import framing
     from export.stage import export_student
 
     experiment = started(config, runs)
     framing.fit(config, experiment, detector_model)
-    export_student(config, experiment)
-    click.echo(f"The bundle lies in {experiment.bundle}")
+    export_student(config, experiment, out)
+    click.echo(f"The bundle lies in {out or experiment.bundle}")

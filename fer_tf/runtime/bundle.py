@@ -4,6 +4,7 @@ A damaged model file can load and answer differently, or crash the process; so e
 file's SHA-256 is compared with `bundle.json` before anything is loaded.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from fer_tf import files
 from fer_tf.errors import UserError
 from fer_tf.errors import unknown_name
 from fer_tf.labels import CLASSES
+from fer_tf.labels import NUM_CLASSES
 from fer_tf.preprocess import FaceSpec
 
 SCHEMA_VERSION = 1
@@ -24,7 +26,7 @@ MODEL_CARD = "MODEL_CARD.md"
 FILES = (MODEL, LABELS, MODEL_CARD)
 
 OUTPUTS = ("logits", "probabilities")
-PRECISIONS = ("float16", "float32", "int8")
+PRECISIONS = ("dynamic", "float16", "float32", "int8")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,24 @@ class PredictionSets:
 
 
 @dataclass(frozen=True)
+class Vector:
+    """Vector scaling, after the temperature: each class by a factor and a bias."""
+
+    weights: tuple[float, ...]
+    biases: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("weights", "biases"):
+            values = tuple(getattr(self, name))
+            if len(values) != NUM_CLASSES or not all(map(math.isfinite, values)):
+                raise UserError(
+                    f"vector.{name} must be {NUM_CLASSES} finite numbers, received "
+                    f"{values}."
+                )
+            object.__setattr__(self, name, values)
+
+
+@dataclass(frozen=True)
 class Bundle:
     """An exported student: everything between a picture of a face and an answer.
 
@@ -76,11 +96,13 @@ class Bundle:
         smoke: it was made by a smoke run and knows nothing; never to be relied on.
         face: how a crop becomes the model's input.
         output: what the model answers, `probabilities` or `logits`.
-        precision: of the model's weights, `float32`, `float16` or `int8`.
+        precision: `float32`, `float16` (weights alone), `dynamic` (weights in 8 bits,
+            activations where they meet them) or `int8` (all in 8 bits).
         temperature: the fitted T; already inside the model if it answers
             probabilities.
         abstain: the threshold below which an answer is "unsure".
-        metrics: the student's figures, as `metrics.json` holds them.
+        metrics: the student's figures, as `metrics.json` holds them, and under
+            `exported` what the file itself answers on validation.
         versions: packages it was made with.
         commit: the code it was made with.
         data: SHA-256 of the data it was made from, by name.
@@ -88,6 +110,8 @@ class Bundle:
         classes: the classes in the order of the model's output.
         prediction_sets: what is in a face's prediction set; None in a bundle that
             was exported without.
+        vector: what follows the temperature; inside the model where that is. None
+            where the temperature is all.
     """
 
     folder: Path
@@ -105,8 +129,10 @@ class Bundle:
     sha256: Mapping[str, str]
     classes: tuple[str, ...] = CLASSES
     prediction_sets: PredictionSets | None = None
+    vector: Vector | None = None
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         if self.classes != CLASSES:
             raise UserError(
                 f"the classes must be {', '.join(CLASSES)} in this order, "
@@ -121,6 +147,12 @@ class Bundle:
                 f"temperature must be positive, received {self.temperature}."
             )
 
+    def _check_kinds(self) -> None:
+        for name, kind in _KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise UserError(f"{name} must be {kind.__name__}, received {value!r}.")
+
     @property
     def model(self) -> Path:
         """The TFLite file."""
@@ -133,9 +165,12 @@ class Bundle:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `bundle.json`."""
-        # A bundle without sets keeps the content, and so the digest, that it had.
-        sets = self.prediction_sets
-        optional = {} if sets is None else {"prediction_sets": vars(sets).copy()}
+        # A bundle without these keeps the content, and so the digest, that it had.
+        optional = {
+            name: dataclasses.asdict(value)
+            for name in OPTIONAL
+            if (value := getattr(self, name)) is not None
+        }
         return {
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
@@ -153,6 +188,19 @@ class Bundle:
             "sha256": self.sha256,
             **optional,
         }
+
+
+# The keys of `bundle.json` that may be absent, and what they hold.
+OPTIONAL = {"prediction_sets": PredictionSets, "vector": Vector}
+_KINDS = {
+    "name": str,
+    "smoke": bool,
+    "commit": str,
+    "metrics": Mapping,
+    "versions": Mapping,
+    "data": Mapping,
+    "sha256": Mapping,
+}
 
 
 def read(folder: Path) -> Bundle:
@@ -192,12 +240,14 @@ def _from_dict(folder: Path, content: Mapping[str, Any]) -> Bundle:
         values["classes"] = tuple(values["classes"])
         values["face"] = FaceSpec.from_dict(values["face"])
         values["abstain"] = Abstain(**values["abstain"])
-        if "prediction_sets" in values:
-            values["prediction_sets"] = PredictionSets(**values["prediction_sets"])
+        for name in OPTIONAL.keys() & values.keys():
+            values[name] = OPTIONAL[name](**values[name])
         return Bundle(folder=folder, **values)
+    except UserError:
+        raise
     except KeyError as error:
         raise UserError(f"{MANIFEST} lacks {error}. Export it again.") from None
-    except (TypeError, AttributeError) as error:
+    except (TypeError, AttributeError, ValueError, OverflowError) as error:
         raise UserError(f"{MANIFEST} is malformed: {error}. Export it again.") from None
 
 
@@ -213,7 +263,8 @@ def _check_files(bundle: Bundle) -> None:
                 f"{name} was changed or damaged: expected SHA-256 {expected}, received "
                 f"{received}. Copy it anew, or export it again."
             )
-    listed = tuple((bundle.folder / LABELS).read_text(encoding="utf-8").split())
+    labels = (bundle.folder / LABELS).read_text(encoding="utf-8", errors="replace")
+    listed = tuple(labels.split())
     if listed != bundle.classes:
         raise UserError(
             f"{LABELS} lists {', '.join(listed)}, {MANIFEST} says "

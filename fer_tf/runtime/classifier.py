@@ -25,6 +25,7 @@ class Classifier:
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         self.bundle = bundle
+        self._logits = bundle.output == "logits"
         self._run = _signature(interpreter.load(bundle.model, threads), bundle)
 
     def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:
@@ -53,10 +54,8 @@ class Classifier:
             )
         if not len(inputs):
             return np.empty((0, NUM_CLASSES), np.float32)
-        answer = self._run(**{INPUT: inputs})[self.bundle.output]
-        if self.bundle.output == "logits":
-            return softmax(answer.astype(np.float32), self.bundle.temperature)
-        return answer.astype(np.float32)
+        answer = self._run(**{INPUT: inputs})[self.bundle.output].astype(np.float32)
+        return calibrated(answer, self.bundle) if self._logits else answer
 
 
 def _signature(loaded: Any, bundle: Bundle) -> Any:
@@ -78,11 +77,23 @@ def _signature(loaded: Any, bundle: Bundle) -> Any:
             f"{bundle.model} must take [any, {size}, {size}, 3], as the bundle's face "
             f"says; it takes {shape}. Export it again."
         )
+    answers = loaded.get_output_details()[0]["shape"].tolist()
+    if answers != [1, NUM_CLASSES]:
+        raise UserError(
+            f"{bundle.model} must answer {NUM_CLASSES} numbers for a face; it answers "
+            f"{answers}. Export it again."
+        )
     return loaded.get_signature_runner()
 
 
-def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Return softmax(logits / temperature) over the last axis, in `logits`' dtype."""
-    scaled = logits / logits.dtype.type(temperature)
+def calibrated(logits: np.ndarray, bundle: Bundle) -> np.ndarray:
+    """Return the probabilities that a bundle makes of its model's logits, float32.
+
+    softmax(w * (logits / T) + b), or softmax(logits / T) without vector scaling.
+    """
+    scaled = logits / np.float32(bundle.temperature)
+    if bundle.vector:
+        scaled *= np.array(bundle.vector.weights, np.float32)
+        scaled += np.array(bundle.vector.biases, np.float32)
     powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)

@@ -13,27 +13,41 @@ from fer_tf.errors import UserError
 
 PACKAGES = ("ai_edge_litert", "tflite_runtime")
 
+# What a TFLite file has in its bytes 4 to 8.
+IDENTIFIER = b"TFL3"
+
 
 def load(model: Path, threads: int = 1) -> Any:
-    """Return an interpreter of the TFLite file `model`.
+    """Return an interpreter of the TFLite file `model`, ready to run.
 
     Args:
         threads: how many it may use; two hurt as often as they help.
 
     Raises:
-        UserError: no interpreter is installed, the one that is cannot work here, or
-            the file is not a TFLite model.
+        UserError: no interpreter is installed, the one that is cannot work here or
+            lacks what the model needs, or the file is not a TFLite model.
     """
     if threads < 1:
         raise UserError(f"threads must be 1 or more, received {threads}.")
-    interpreter = _interpreter_class()
+    content = model.read_bytes()
+    if content[4:8] != IDENTIFIER:
+        raise UserError(f"{model} is not a TFLite model. Export it again.")
+    package, interpreter = _interpreter()
     try:
-        return interpreter(model_content=model.read_bytes(), num_threads=threads)
-    except ValueError as error:
-        raise UserError(f"{model} is not a TFLite model: {error}") from None
+        loaded = interpreter(model_content=content, num_threads=threads)
+        loaded.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"{model} cannot be run by the installed {package}: {reason} Do: pip "
+            "install --upgrade ai-edge-litert, or export it again with "
+            "export.precision=float32."
+        ) from None
+    return loaded
 
 
-def _interpreter_class() -> type:
+def _interpreter() -> tuple[str, type]:
+    """Return the package that serves, and its interpreter."""
     for package in PACKAGES:
         try:
             module = importlib.import_module(f"{package}.interpreter")
@@ -43,7 +57,7 @@ def _interpreter_class() -> type:
         except (ImportError, AttributeError) as error:
             raise _clash(package, error) from None
         else:
-            return module.Interpreter
+            return package, module.Interpreter
     raise UserError(
         "no TFLite interpreter is installed. Do: pip install ai-edge-litert "
         "(or, with NumPy 1: pip install tflite-runtime)."

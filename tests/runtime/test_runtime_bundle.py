@@ -46,18 +46,19 @@ def test_prediction_sets_are_read_and_a_bundle_without_them_too(folder):
     assert bundle.to_dict() == files.read_json(folder / "bundle.json")
 
 
+def test_vector_scaling_is_read(folder):
+    vector = {"weights": [1.0] * 7, "biases": [0.5] * 7}
+    change(folder, vector=vector)
+    bundle = schema.read(folder)
+    assert bundle.vector == schema.Vector((1.0,) * 7, (0.5,) * 7)
+    written = json.loads(json.dumps(bundle.to_dict()))
+    assert written == files.read_json(folder / "bundle.json")
+
+
 def test_the_digest_names_the_content_and_not_the_place(folder, tiny_bundle):
     assert schema.read(folder).digest == schema.read(tiny_bundle).digest
     change(folder, name="other")
     assert schema.read(folder).digest != schema.read(tiny_bundle).digest
-
-
-def test_one_flipped_bit_of_the_model_is_refused(folder):
-    data = bytearray((folder / "model.tflite").read_bytes())
-    data[len(data) // 2] ^= 1
-    (folder / "model.tflite").write_bytes(data)
-    with pytest.raises(UserError, match="model.tflite was changed or damaged"):
-        schema.read(folder)
 
 
 @pytest.mark.parametrize("name", ["model.tflite", "labels.txt", "MODEL_CARD.md"])
@@ -95,6 +96,13 @@ def test_a_missing_file_is_named(folder, name):
             },
             "prediction_sets.threshold must be in 0..1, received -1",
         ),
+        ({"vector": {"weights": [1.0] * 7}}, "malformed: .*biases"),
+        (
+            {"vector": {"weights": [1.0] * 6, "biases": [0.0] * 7}},
+            "vector.weights must be 7 finite numbers",
+        ),
+        ({"smoke": "no"}, "smoke must be bool, received 'no'"),
+        ({"sha256": ["ab"]}, "sha256 must be Mapping"),
         ({"surprise": 1}, "malformed: .*surprise"),
         ({"sha256": {}}, "expected SHA-256 None"),
     ],
@@ -103,6 +111,93 @@ def test_a_wrong_bundle_json_says_what_is_wrong(folder, changes, message):
     change(folder, **changes)
     with pytest.raises(UserError, match=message):
         schema.read(folder)
+
+
+NASTY = [None, True, -1, 10**400, float("nan"), "", "x", [], [1], {}, {"a": 1}]
+
+
+def places(value, place=()):
+    """Yield the place of every value in nested dicts and lists."""
+    yield place
+    children = value.items() if isinstance(value, dict) else ()
+    children = enumerate(value) if isinstance(value, list) else children
+    for key, child in children:
+        yield from places(child, (*place, key))
+
+
+def changed(value, place, new):
+    """Return a copy with something else at a place."""
+    if not place:
+        return new
+    value = value.copy()
+    value[place[0]] = changed(value[place[0]], place[1:], new)
+    return value
+
+
+def test_whatever_stands_in_bundle_json_is_read_or_refused_and_never_a_crash(folder):
+    path = folder / "bundle.json"
+    sets = {"threshold": 0.2, "wanted_coverage": 0.9, "fitted_on": "validation"}
+    vector = {"weights": [1.0] * 7, "biases": [0.5] * 7}
+    change(folder, prediction_sets=sets, vector=vector, versions={}, metrics={})
+    content = files.read_json(path)
+    refused = 0
+    for place in places(content):
+        for new in NASTY:
+            path.write_text(json.dumps(changed(content, place, new)))
+            try:
+                assert isinstance(schema.read(folder), schema.Bundle)
+            except UserError as error:
+                assert str(folder) in str(error)
+                refused += 1
+    assert refused > 300
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[" * 100_000, "1" * 5000, "\udcff", '{"schema_version": 1}', "1"]
+)
+def test_what_is_no_bundle_json_is_named(folder, text):
+    (folder / "bundle.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UserError, match="bundle"):
+        schema.read(folder)
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "labels.txt", "MODEL_CARD.md"])
+def test_a_flipped_bit_anywhere_is_refused_before_anything_is_loaded(folder, name):
+    """A damaged model can crash the process that loads it."""
+    whole = (folder / name).read_bytes()
+    for place in range(0, len(whole), max(1, len(whole) // 25)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        (folder / name).write_bytes(damaged)
+        with pytest.raises(UserError, match=f"{name} was changed or damaged"):
+            schema.read(folder)
+
+
+def test_a_cut_off_model_is_refused(folder):
+    whole = (folder / "model.tflite").read_bytes()
+    (folder / "model.tflite").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="model.tflite was changed or damaged"):
+        schema.read(folder)
+
+
+def test_labels_that_are_no_text_are_refused(folder):
+    (folder / "labels.txt").write_bytes(b"\xff\xfe")
+    hashes = files.read_json(folder / "bundle.json")["sha256"]
+    digest = files.sha256_of(folder / "labels.txt")
+    change(folder, sha256=hashes | {"labels.txt": digest})
+    with pytest.raises(UserError, match="labels.txt lists"):
+        schema.read(folder)
+
+
+def test_every_precision_of_a_recipe_is_one_of_a_bundle():
+    from fer_tf import config
+
+    for precision in schema.PRECISIONS:
+        assert config.load(None, [f"export.precision={precision}"])
+    with pytest.raises(UserError) as error:
+        config.load(None, ["export.precision=float"])
+    known = str(error.value).partition("Known: ")[2].rstrip(".").split(", ")
+    assert sorted(known) == sorted(schema.PRECISIONS)
 
 
 def test_classes_in_another_order_are_refused_in_labels_too(folder):

@@ -13,7 +13,7 @@ from fer_tf.runtime import bundle as schema
 from fer_tf.runtime import interpreter
 from fer_tf.runtime import latency
 from fer_tf.runtime.classifier import Classifier
-from fer_tf.runtime.classifier import softmax
+from fer_tf.runtime.classifier import calibrated
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +84,21 @@ def test_logits_are_divided_by_the_temperature_here(bundle, monkeypatch):
     assert answer.dtype == np.float32
 
 
-def test_softmax_neither_overflows_nor_moves_with_a_constant():
-    logits = np.array([[1000.0, 1001.0]], np.float32)
-    np.testing.assert_allclose(
-        softmax(logits, 1.0), softmax(logits - np.float32(1000), 1.0)
-    )
+def test_vector_scaling_follows_the_temperature(bundle):
+    weights, biases = np.linspace(0.5, 2, 7), np.linspace(-1, 1, 7)
+    vector = schema.Vector(tuple(weights.tolist()), tuple(biases.tolist()))
+    scaled = dataclasses.replace(bundle, temperature=2.0, vector=vector)
+    logits = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
+    powers = np.exp(weights * logits / 2.0 + biases)
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(calibrated(logits, scaled), expected, rtol=1e-5)
+
+
+def test_calibration_neither_overflows_nor_moves_with_a_constant(bundle):
+    logits = np.array([[1000.0] * 6 + [1001.0]], np.float32)
+    plain = dataclasses.replace(bundle, temperature=1.0)
+    moved = calibrated(logits - np.float32(1000), plain)
+    np.testing.assert_allclose(calibrated(logits, plain), moved)
 
 
 def test_without_an_interpreter_the_cure_is_named(tiny_bundle, monkeypatch):
@@ -102,6 +112,9 @@ def test_the_second_package_serves_when_the_first_is_absent(tiny_bundle, monkeyp
     class Interpreter:
         def __init__(self, model_content, num_threads):
             self.threads = num_threads
+
+        def allocate_tensors(self):
+            pass
 
     second = types.ModuleType("tflite_runtime.interpreter")
     second.Interpreter = Interpreter
@@ -128,6 +141,43 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
     path.write_bytes(b"not a flatbuffer")
     with pytest.raises(UserError, match="is not a TFLite model"):
         interpreter.load(path)
+
+
+def test_a_model_that_an_older_interpreter_lacks_an_operator_for(
+    tiny_bundle, monkeypatch
+):
+    """As `tflite_runtime` says it; what to do comes with it."""
+
+    class Older:
+        def __init__(self, model_content, num_threads):
+            raise ValueError(
+                "Didn't find op for builtin opcode 'FULLY_CONNECTED' version '12'. "
+                "An older version of this builtin might be supported.\n"
+                "Registration failed."
+            )
+
+    monkeypatch.setattr(interpreter, "_interpreter", lambda: ("tflite_runtime", Older))
+    with pytest.raises(UserError) as error:
+        interpreter.load(tiny_bundle / "model.tflite")
+    for needed in ("tflite_runtime", "FULLY_CONNECTED", "ai-edge-litert", "float32"):
+        assert needed in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_another_models_file_is_refused_by_what_it_answers(bundle, monkeypatch):
+    class Loaded:
+        def get_signature_list(self):
+            return {"any": {"inputs": ["crops"], "outputs": ["probabilities"]}}
+
+        def get_input_details(self):
+            return [{"shape_signature": np.array([-1, 32, 32, 3])}]
+
+        def get_output_details(self):
+            return [{"shape": np.array([1, 1000])}]
+
+    monkeypatch.setattr(interpreter, "load", lambda model, threads: Loaded())
+    with pytest.raises(UserError, match=r"must answer 7 numbers .* \[1, 1000\]"):
+        Classifier(bundle)
 
 
 def test_latency_is_the_median_and_95th_percentile_of_the_calls():

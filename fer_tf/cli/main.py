@@ -81,4 +81,5 @@ def main(verbose: bool) -> None:
         # What a command answers is alone on standard output.
         handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
     )
-    logging.getLogger("fer_tf").setLevel(logging.DEBUG if verbose else logging.INFO)
+    for room in ("fer_tf", "export"):
+        logging.getLogger(room).setLevel(logging.DEBUG if verbose else logging.INFO)

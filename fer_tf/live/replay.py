@@ -39,6 +39,10 @@ SMOOTHING = ("live.smoothing_ms", "live.hysteresis", "live.hold_ms")
 log = logging.getLogger(__name__)
 
 
+class FilmEnded(OutsideError):
+    """A film has fewer frames than its session saw."""
+
+
 @dataclass(frozen=True, eq=False)
 class SeenFace:
     """A face of a recorded frame: all that no bundle had a part in."""
@@ -85,13 +89,14 @@ def replay(
     Raises:
         UserError: it is no session, its film is not there, or another, or `out` holds
             a session.
-        OutsideError: the film cannot be read, or ends before the session does.
+        OutsideError: the film cannot be read, or ends before a finished session does.
     """
     session.check_free(out)
     summary = files.read_json(folder / session.SESSION)
     moments = read_moments(folder / session.FRAMES)
     live = settings(summary, overrides)
     film = find_film(folder, summary, film)
+    _warn_of_keys(folder, summary)
     if unfilmed := sum(moment.film_frame is None for moment in moments):
         log.warning(
             "%d of %d frames are not in the film and are left out.",
@@ -106,6 +111,10 @@ def replay(
         for view in views(moments, film, Recogniser(_no_detector, classifier), live):
             counts(view)
             written(view)
+    except FilmEnded as error:
+        if summary.get("finished"):
+            raise
+        log.warning("%s It was not finished.", error)
     finally:
         written.close()
     written.finish(counts, film)
@@ -118,7 +127,7 @@ def views(
     """Yield the view of each moment that the film shows, in the film's order.
 
     Raises:
-        OutsideError: the film ends before.
+        FilmEnded: the film ends before.
     """
     smoother = Smoother(live.smoothing_ms, live.hysteresis, live.hold_ms)
     for moment, frame in _shown(moments, film):
@@ -145,6 +154,8 @@ def views(
             rate=0.0,
             dropped=0,
             smoke=recogniser.bundle.smoke,
+            clahe=recogniser.clahe,
+            smoothing_ms=live.smoothing_ms,
         )
 
 
@@ -210,6 +221,17 @@ def find_film(folder: Path, summary: Mapping[str, Any], given: Path | None) -> P
             f"{kept['sha256']}, received {received}. Give the film with --film FILE."
         )
     return film
+
+
+def _warn_of_keys(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Say where the session's own answers are not what the same bundle answers now."""
+    seen_with = summary.get("seen_with", {})
+    if len(seen_with.get("clahe", [])) > 1:
+        log.warning(
+            "in %s CLAHE was switched on the way; it is now as the bundle says.", folder
+        )
+    if len(seen_with.get("smoothing_ms", [])) > 1:
+        log.warning("in %s the smoothing was changed on the way; now it stays.", folder)
 
 
 def _unfinished_recording(folder: Path) -> dict[str, Any] | None:
@@ -286,9 +308,8 @@ def _shown(moments: Sequence[Moment], film: Path) -> Iterator[tuple[Moment, Fram
     finally:
         source.close()
     if wanted:
-        raise OutsideError(
-            f"{film} ends before the session does: frame {min(wanted)} of it is "
-            "missing. Is it damaged?"
+        raise FilmEnded(
+            f"{film} ends before the session does: its frame {min(wanted)} is missing."
         )
 
 

@@ -74,6 +74,7 @@ class Counts:
         self.dropped = 0
         self.labels: Counter[str] = Counter()
         self.identities: set[int] = set()
+        self._seen_with: dict[str, set] = {"clahe": set(), "smoothing_ms": set()}
         self._stages_ms: dict[str, list[float]] = {stage: [] for stage in STAGES}
 
     def __call__(self, view: View) -> None:
@@ -81,6 +82,8 @@ class Counts:
         self.frames += 1
         self.without_face += not view.faces
         self.dropped = view.dropped
+        for name, values in self._seen_with.items():
+            values.add(getattr(view, name))
         self.identities.update(face.face_id for face in view.faces)
         self.labels.update(
             "unsure" if face.unsure else face.label.lower() for face in view.faces
@@ -98,6 +101,10 @@ class Counts:
             "faces": self.labels.total(),
             "identities": len(self.identities),
             "labels": dict(self.labels.most_common()),
+            # More than one where a key changed it.
+            "seen_with": {
+                name: sorted(values) for name, values in self._seen_with.items()
+            },
             "median_ms": {
                 stage: round(float(np.median(times_ms)), 3)
                 for stage, times_ms in self._stages_ms.items()

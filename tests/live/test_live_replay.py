@@ -3,6 +3,9 @@
 import csv
 import dataclasses
 import logging
+import subprocess
+import sys
+import time
 import types
 
 import cv2
@@ -251,11 +254,91 @@ def test_a_session_that_was_killed_is_replayed_as_far_as_it_went(
     assert len(again) == len(columns(recorded, RAW)) - 1
 
 
+def test_what_was_changed_by_a_key_is_told(recorded, every_pixel, tmp_path, caplog):
+    summary = files.read_json(recorded / "session.json")
+    assert summary["seen_with"] == {"clahe": [True], "smoothing_ms": [200]}
+    summary["seen_with"] = {"clahe": [False, True], "smoothing_ms": [0, 200]}
+    files.write_json(recorded / "session.json", summary)
+    with caplog.at_level(logging.WARNING):
+        replay.replay(recorded, every_pixel, tmp_path / "again")
+    assert "CLAHE was switched" in caplog.text
+    assert "the smoothing was changed" in caplog.text
+
+
+# Records an endless camera of noise, until it is killed.
+ENDLESS = """
+import sys
+import time
+import types
+from pathlib import Path
+
+import numpy as np
+
+from fer_tf.config import LiveConfig
+from fer_tf.live import play
+from fer_tf.live.recogniser import Recogniser
+from fer_tf.live.rehearsal import ScriptedDetector
+from fer_tf.preprocess import FaceSpec
+from fer_tf.runtime.bundle import Abstain
+from fer_tf.runtime.bundle import Bundle
+
+class Live(ScriptedDetector):
+    is_live = True
+
+def endless():
+    noise = np.random.default_rng(0)
+    index = 0
+    while True:
+        pixels = noise.integers(0, 256, (96, 160, 3), dtype=np.uint8)
+        yield types.SimpleNamespace(
+            pixels_bgr=pixels, time_ms=40.0 * index,
+            boxes_xywh_px=[(9, 9, 40, 40)], labels=["Sad"],
+        )
+        index += 1
+        time.sleep(0.002)
+
+class Even:
+    bundle = Bundle(
+        folder=Path(), name="", smoke=False, face=FaceSpec(size=32),
+        output="probabilities", precision="float32", temperature=1.0,
+        abstain=Abstain(0.5, 0.9, "validation"), metrics={}, versions={}, commit="",
+        data={}, sha256={},
+    )
+
+    def __call__(self, crops):
+        return np.full((len(crops), 7), 1 / 7, np.float32)
+
+source = Live(endless())
+recogniser = Recogniser(source, Even())
+play.play(
+    source, recogniser, LiveConfig(), name="0", folder=Path(sys.argv[1]), record=True,
+    truth=source.truth,
+)
+"""
+
+
+def test_a_session_that_is_killed_can_be_scored_and_replayed(every_pixel, tmp_path):
+    folder = tmp_path / "session"
+    rows = folder / "frames.csv"
+    process = subprocess.Popen([sys.executable, "-c", ENDLESS, folder])
+    try:
+        while not (rows.exists() and rows.read_text().count("\n") > 60):
+            assert process.poll() is None
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    assert files.read_json(folder / "session.json")["finished"] is False
+    assert score.score(folder)["frames"] >= 60
+    counts = replay.replay(folder, every_pixel, tmp_path / "again")
+    assert 0 < counts["frames"] <= score.score(folder)["frames"]
+
+
 def test_a_film_that_ends_early_is_named(recorded, every_pixel, tmp_path):
     with open(recorded / "frames.csv", "a") as file:
         row = {"frame": 99, "time_ms": 9999, "film_frame": 999}
         csv.DictWriter(file, list(csv_header(recorded))).writerow(row)
-    with pytest.raises(OutsideError, match="frame 999 of it is missing"):
+    with pytest.raises(OutsideError, match="its frame 999 is missing"):
         replay.replay(recorded, every_pixel, tmp_path / "again")
 
 

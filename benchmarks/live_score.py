@@ -1,0 +1,83 @@
+"""A bundle on a labelled film, live: with the default smoothing and without.
+
+    python benchmarks/live_score.py --bundle BUNDLE --film FILM --labels LABELS.csv
+
+The user's own commands: `fer-tf live` reads the film, `fer-tf replay` answers the same
+faces again without smoothing, and `fer-tf score` holds both against the labels. YuNet
+is found as `fer-tf live` finds it. With `--work DIR` the sessions are kept there.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+BARE = ("live.smoothing_ms=0", "live.hysteresis=0", "live.hold_ms=0")
+
+
+def main() -> None:
+    """Print a table, a row per way of smoothing."""
+    options = _options()
+    with tempfile.TemporaryDirectory() as folder:
+        work = options.work or Path(folder)
+        smoothed, bare = work / "smoothed", work / "bare"
+        bundle = ("--bundle", options.bundle)
+        source = ("--source", options.film, "--headless")
+        if not smoothed.exists():
+            _fer_tf("live", *source, *bundle, "--out", smoothed)
+        if not bare.exists():
+            _fer_tf("replay", smoothed, *bundle, "--out", bare, *BARE)
+        print(
+            "| smoothing | accuracy | macro-F1 | lowest three F1 | label changes a "
+            "minute | unsure | right if unsure is wrong | right if it is left out |"
+        )
+        print("|---|---|---|---|---|---|---|---|")
+        for name, session in (("as by default", smoothed), ("none", bare)):
+            figures = _score(session, options.labels)
+            print(f"| {name} | {' | '.join(_cells(figures))} |")
+        name = json.loads((smoothed / "session.json").read_text())["bundle"]["name"]
+        print(
+            f"\n{name}; {figures['faces_scored']:,} faces scored, "
+            f"{figures['coverage']:.1%} of the frames have one."
+        )
+
+
+def _score(session: Path, labels: Path) -> dict[str, Any]:
+    out = session / "score.json"
+    _fer_tf("score", session, "--labels", labels, "--out", out)
+    return json.loads(out.read_text())
+
+
+def _cells(figures: dict[str, Any]) -> list[str]:
+    shown, unsure = figures["smoothed"], figures["unsure"]
+    left_out = unsure["accuracy_if_left_out"]
+    return [
+        f"{shown['accuracy']:.3f}",
+        f"{shown['macro_f1']:.3f}",
+        f"{shown['lowest_three_f1']:.3f}",
+        f"{shown['flips_per_minute']:.1f}",
+        f"{unsure['share']:.1%}",
+        f"{unsure['accuracy_if_wrong']:.3f}",
+        "-" if left_out is None else f"{left_out:.3f}",
+    ]
+
+
+def _fer_tf(*arguments: object) -> None:
+    command = [sys.executable, "-m", "fer_tf.cli", *map(str, arguments)]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--film", type=Path, required=True)
+    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--work", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from itertools import pairwise
 from operator import attrgetter
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,14 @@ class Row:
 
 
 @dataclass(frozen=True)
+class SeenFrame:
+    """A frame's time and its faces; other frames may have the same time."""
+
+    time_ms: float
+    faces: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
 class Subject:
     """One face's rows in the order of time, and its true labels."""
 
@@ -70,28 +79,24 @@ class Subject:
                     yield row, interval.label
 
 
-def read_frames(path: Path) -> dict[float, list[Row]]:
-    """Read `frames.csv`: the faces of each frame, by its time in milliseconds.
+def read_frames(path: Path) -> list[SeenFrame]:
+    """Read `frames.csv`: the frames in the order in which they were seen.
 
     Raises:
         UserError: it is not there, or not a session's.
     """
-    frames: dict[float, list[Row]] = {}
     try:
-        for line in lines_of(path):
-            faces = frames.setdefault(float(line["time_ms"]), [])
-            if line["face_id"]:
-                faces.append(_row(line))
+        return [
+            _seen_frame(list(lines))
+            for _, lines in groupby(lines_of(path), itemgetter("frame"))
+        ]
     except UserError:
         raise
     except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path} is not a session's frames.csv: {error!r}.") from None
-    return frames
 
 
-def subjects_of(
-    frames: Mapping[float, Sequence[Row]], labels: Path | None
-) -> list[Subject]:
+def subjects_of(frames: Sequence[SeenFrame], labels: Path | None) -> list[Subject]:
     """Return whom to score: the one that `labels` are of, or each labelled face.
 
     Args:
@@ -102,8 +107,8 @@ def subjects_of(
     if labels:
         return [Subject(_largest(frames), tuple(read_intervals(labels)))]
     faces: dict[str, list[Row]] = {}
-    for rows in frames.values():
-        for row in rows:
+    for frame in frames:
+        for row in frame.faces:
             faces.setdefault(row.face_id, []).append(row)
     return [
         Subject(tuple(rows), tuple(_intervals_of(rows)))
@@ -132,6 +137,9 @@ def read_intervals(path: Path) -> list[Interval]:
         raise UserError(
             f"{path} must have the columns start_ms,end_ms,label: {error!r}."
         ) from None
+    for interval in intervals:
+        if not interval.start_ms < interval.end_ms:
+            raise UserError(f"{path}: {interval} ends before it begins.")
     for before, after in pairwise(intervals):
         if after.start_ms < before.end_ms:
             raise UserError(f"{path}: {after} begins before {before} ends.")
@@ -159,6 +167,11 @@ def _text_of(path: Path) -> str:
 
 def _lines(text: str) -> Iterator[dict[str, str]]:
     yield from csv.DictReader(text.splitlines())
+
+
+def _seen_frame(lines: Sequence[Mapping[str, str]]) -> SeenFrame:
+    faces = tuple(_row(line) for line in lines if line["face_id"])
+    return SeenFrame(float(lines[0]["time_ms"]), faces)
 
 
 def _row(line: Mapping[str, str]) -> Row:
@@ -194,10 +207,12 @@ def _merged(intervals: Iterable[Interval]) -> list[Interval]:
     return merged
 
 
-def _largest(frames: Mapping[float, Sequence[Row]]) -> tuple[Row, ...]:
+def _largest(frames: Sequence[SeenFrame]) -> tuple[Row, ...]:
     """Return the largest face of each frame that has one."""
     return tuple(
-        max(faces, key=lambda row: row.area_px) for faces in frames.values() if faces
+        max(frame.faces, key=lambda row: row.area_px)
+        for frame in frames
+        if frame.faces
     )
 
 

@@ -4,7 +4,6 @@ Which frames count is `labelled.Interval.counts`. A frame without a face is miss
 is never taken for a class.
 """
 
-from collections.abc import Mapping
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +17,7 @@ from fer_tf.labels import CLASSES
 from fer_tf.live.labelled import AROUND_CHANGE_MS
 from fer_tf.live.labelled import HOLD_MS
 from fer_tf.live.labelled import Row
+from fer_tf.live.labelled import SeenFrame
 from fer_tf.live.labelled import Subject
 from fer_tf.live.labelled import read_frames
 from fer_tf.live.labelled import subjects_of
@@ -47,6 +47,9 @@ def score(session: Path, labels: Path | None = None) -> dict[str, Any]:
     return {
         "frames": len(frames),
         "faces_scored": len(rows),
+        "faces_per_class": dict(
+            zip(CLASSES, np.bincount(truth, minlength=7).tolist(), strict=True)
+        ),
         "coverage": _coverage(frames, subjects),
         "raw": _figures(truth, [row.raw for row in rows])
         | {"flips_per_minute": _flips(subjects, "raw")},
@@ -79,15 +82,13 @@ def _unsure(truth: np.ndarray, rows: Sequence[Row]) -> dict[str, float | None]:
     }
 
 
-def _coverage(
-    frames: Mapping[float, Sequence[Row]], subjects: Sequence[Subject]
-) -> float:
+def _coverage(frames: Sequence[SeenFrame], subjects: Sequence[Subject]) -> float:
     """Return the share with a face of the frames in which a label counts."""
     intervals = [interval for subject in subjects for interval in subject.intervals]
     with_face = [
-        bool(faces)
-        for time_ms, faces in frames.items()
-        if any(interval.counts(time_ms) for interval in intervals)
+        bool(frame.faces)
+        for frame in frames
+        if any(interval.counts(frame.time_ms) for interval in intervals)
     ]
     return float(np.mean(with_face))
 
@@ -99,5 +100,5 @@ def _flips(subjects: Sequence[Subject], answer: str) -> float:
         for before, after in pairwise(subject.rows):
             if before.face_id == after.face_id:
                 flips += getattr(before, answer) != getattr(after, answer)
-                seen_ms += after.time_ms - before.time_ms
+                seen_ms += max(0.0, after.time_ms - before.time_ms)
     return 60_000 * flips / seen_ms if seen_ms else 0.0

@@ -13,14 +13,17 @@ from fer_tf.live import score
 from fer_tf.live import session
 
 
-def write(folder, rows):
-    """Write `frames.csv`: rows (time_ms, face_id, raw, shown, unsure, true_label)."""
+def write(folder, rows, faces=1):
+    """Write `frames.csv`: rows (time_ms, face_id, raw, shown, unsure, true_label).
+
+    Each frame has so many `faces`, one row after the other.
+    """
     folder.mkdir(exist_ok=True)
     with open(folder / "frames.csv", "w", newline="") as file:
         lines = csv.DictWriter(file, session.COLUMNS)
         lines.writeheader()
         for index, (time_ms, face_id, raw, shown, unsure, truth) in enumerate(rows):
-            line = {"frame": index, "time_ms": time_ms}
+            line = {"frame": index // faces, "time_ms": time_ms}
             if face_id:
                 onehot = np.eye(7)[CLASSES.index(raw.capitalize())]
                 line |= {"face_id": face_id, "w": 10 * face_id, "h": 10}
@@ -78,7 +81,7 @@ def test_the_one_subject_is_the_largest_face(tmp_path, labels):
     for time_ms in (650, 700):
         rows.append((time_ms, 1, "angry", "angry", 0, ""))
         rows.append((time_ms, 2, "surprise", "surprise", 0, ""))
-    write(tmp_path / "s", rows)
+    write(tmp_path / "s", rows, faces=2)
     figures = score.score(tmp_path / "s", labels)
     assert figures["faces_scored"] == 2
     assert figures["raw"]["accuracy"] == 1
@@ -127,6 +130,39 @@ def test_a_face_is_missing_while_it_is_labelled_and_not_after_it_left(tmp_path):
     assert figures["coverage"] == pytest.approx(2 / 3)
 
 
+def test_frames_of_one_time_stay_apart_and_time_that_goes_back_counts_none(
+    tmp_path, labels
+):
+    times = [650, 650, 640, 700]
+    rows = [(time_ms, 1, "surprise", "surprise", 0, "") for time_ms in times]
+    rows[1] = (650, 0, "", "", 0, "")
+    rows[3] = (700, 1, "sad", "sad", 0, "")
+    write(tmp_path / "s", rows)
+    figures = score.score(tmp_path / "s", labels)
+    assert (figures["frames"], figures["faces_scored"]) == (4, 3)
+    assert figures["coverage"] == pytest.approx(3 / 4)
+    # One flip, and 60 ms that passed: from 640 to 700.
+    assert figures["raw"]["flips_per_minute"] == pytest.approx(60_000 / 60)
+    assert figures["faces_per_class"]["Surprise"] == 3
+
+
+def test_half_a_row_that_a_kill_left_is_no_row(tmp_path, labels):
+    rows = [(600 + 10 * i, 1, "surprise", "surprise", 0, "") for i in range(5)]
+    write(tmp_path / "s", rows)
+    path = tmp_path / "s" / "frames.csv"
+    text = path.read_text()
+    for cut in range(1, 60):
+        path.write_text(text[:-cut])
+        assert score.score(tmp_path / "s", labels)["frames"] == 4
+
+
+def test_labels_may_come_from_a_spreadsheet(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_bytes(b"\xef\xbb\xbfstart_ms,end_ms,label\r\n0,1000,Happy")
+    expected = [labelled.Interval(0, 1000, CLASSES.index("Happy"))]
+    assert labelled.read_intervals(path) == expected
+
+
 def test_a_session_without_labels_says_how_to_give_them(tmp_path):
     write(tmp_path / "s", [(0, 1, "sad", "sad", 0, ""), (900, 1, "sad", "sad", 0, "")])
     with pytest.raises(UserError, match="--labels"):
@@ -141,6 +177,7 @@ def test_a_session_without_labels_says_how_to_give_them(tmp_path):
         ("start,end,label\n0,900,happy\n", "must have the columns"),
         ("start_ms,end_ms,label\n0,900\n", "must have the columns"),
         ("start_ms,end_ms,label\n0,900,sad\n800,999,sad\n", "begins before"),
+        ("start_ms,end_ms,label\n900,900,sad\n", "ends before it begins"),
     ],
 )
 def test_malformed_labels_are_named(tmp_path, text, message):

@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ SESSION = "session.json"
 ANNOTATED = "annotated.mp4"
 RECORDED = "recorded.mkv"
 
+# Latencies that a session's medians are of: the last hour's.
+LATENCIES = 100_000
 STAGES = ("detect", "classify", "total")
 COLUMNS = (
     "frame",
@@ -75,7 +78,10 @@ class Counts:
         self.labels: Counter[str] = Counter()
         self.identities: set[int] = set()
         self._seen_with: dict[str, set] = {"clahe": set(), "smoothing_ms": set()}
-        self._stages_ms: dict[str, list[float]] = {stage: [] for stage in STAGES}
+        # Bounded, or a camera that is watched for days would fill the memory.
+        self._stages_ms: dict[str, deque[float]] = {
+            stage: deque(maxlen=LATENCIES) for stage in STAGES
+        }
 
     def __call__(self, view: View) -> None:
         """Count a view."""

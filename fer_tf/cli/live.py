@@ -62,6 +62,8 @@ def live(
     fer-tf live --source 0 --bundle runs/quickstart/bundle
     fer-tf live --source talk.mp4 --headless --out sessions/talk
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     from fer_tf.live import camera
     from fer_tf.live import play
     from fer_tf.live import session
@@ -73,9 +75,12 @@ def live(
         raise UserError("--record needs --out DIR, the folder that the film goes to.")
     if out:
         session.check_free(out)
-    recogniser = recogniser_of(config, bundle, detector_model, threads)
+    # Opening a camera takes as long as loading the models.
+    with ThreadPoolExecutor(1) as opener:
+        opening = opener.submit(camera.open_source, source)
+        recogniser = recogniser_of(config, bundle, detector_model, threads)
     counts = play.play(
-        camera.open_source(source),
+        opening.result(),
         recogniser,
         config.live,
         name=camera.name_of(source),

@@ -107,12 +107,14 @@ class Canvas:
         """Return how wide `text` will be, in pixels."""
         return cv2.getTextSize(text, FONT, size * self.unit, self.px(0.7))[0][0]
 
-    def wrap(self, parts: Iterable[str], gap: str, size: float = 0.4) -> list[str]:
-        """Join parts to lines, as few as the width allows."""
+    def wrap(
+        self, parts: Iterable[str], gap: str, size: float = 0.4, kept_free: float = 12
+    ) -> list[str]:
+        """Join parts to lines, as few as the width, less some units, allows."""
         lines: list[str] = []
         for part in parts:
             longer = f"{lines[-1]}{gap}{part}" if lines else part
-            if lines and self.width_of(longer, size) <= self.width - self.px(12):
+            if lines and self.width_of(longer, size) <= self.width - self.px(kept_free):
                 lines[-1] = longer
             else:
                 lines.append(part)

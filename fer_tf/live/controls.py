@@ -34,8 +34,8 @@ TRUE_LABELS = {"0": ""} | {
 }
 # What + and - step through, in milliseconds.
 SMOOTHINGS_MS = (0, 50, 100, 200, 300, 500, 800, 1200, 2000, 3000)
-# How long it is told where a picture went.
-SAVED_S = 3.0
+# How long it is told where a picture or a recording goes.
+TOLD_S = 3.0
 
 
 class Controls:
@@ -59,7 +59,7 @@ class Controls:
         self._folder = folder
         self._clock = clock
         self._shown = {"m": False, "l": False, "h": False}
-        self._saved = ("", 0.0)
+        self._told = ("", 0.0)
 
     def press(self, key: str) -> None:
         """Do what a key asks for, if it asks for anything."""
@@ -83,12 +83,9 @@ class Controls:
             with files.replacing(path) as temporary:
                 temporary.write_bytes(picture.encode_png(drawn[..., ::-1]))
         except OSError as error:
-            says = f"{path} cannot be saved: {error.strerror}"
-            log.error("%s", says)
+            self._tell(logging.ERROR, f"{path} cannot be saved: {error.strerror}")
         else:
-            says = f"saved {path}"
-            log.info("%s", says)
-        self._saved = (says, self._clock())
+            self._tell(logging.INFO, f"saved {path}")
 
     def look(self, *notes: str) -> Look:
         """Return what is to be shown by now, beside `notes`."""
@@ -111,7 +108,12 @@ class Controls:
     def _record(self) -> None:
         self._recorder.toggle()
         if self._recorder.on:
-            log.info("Recording to %s", self._recorder.path)
+            self._tell(logging.INFO, f"recording to {self._recorder.path}")
+
+    def _tell(self, level: int, what: str) -> None:
+        """Say something in the terminal and, for a while, on the screen."""
+        log.log(level, "%s", what)
+        self._told = (what, self._clock())
 
     def _notes(self) -> list[str]:
         """Return lines that say what the keys have changed."""
@@ -124,9 +126,7 @@ class Controls:
             notes.append(f"smoothing {self._smoothing_ms:.0f} ms")
         if self._reader.true_label:
             notes.append(f"true label: {self._reader.true_label}")
-        if self._recorder.on:
-            notes.append(f"recording to {self._recorder.path}")
-        text, saved_s = self._saved
-        if text and self._clock() - saved_s < SAVED_S:
-            notes.append(text)
+        what, told_s = self._told
+        if what and self._clock() - told_s < TOLD_S:
+            notes.append(what)
         return notes

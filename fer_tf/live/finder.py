@@ -14,6 +14,8 @@ from fer_tf.live.detection import Detector
 SIDE_PX = 320
 # A face is followed by a grid of points, spread over the middle of its box,
 GRID = np.array(list(product(np.linspace(0.2, 0.8, 6), repeat=2)), np.float32)
+# each by a window around it;
+WINDOW = (15, 15)
 # those that the flow backwards brings home, to so many pixels,
 HOME_PX = 1.0
 # and as long as so many of them come home.
@@ -54,8 +56,9 @@ def _small_grey(frame_bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     height, width = frame_bgr.shape[:2]
     factor = min(1.0, SIDE_PX / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    small = cv2.resize(frame_bgr, size, interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.divide(size, (width, height))
+    grey = cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2GRAY)
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    return small, np.divide(size, (width, height))
 
 
 def carry(
@@ -80,8 +83,8 @@ def carry(
     boxes = np.array([face.box_xywh_px for face in faces])
     grids = (boxes[:, None, :2] + GRID * boxes[:, None, 2:]) * scale
     points = grids.reshape(-1, 1, 2).astype(np.float32)
-    there = cv2.calcOpticalFlowPyrLK(before, after, points, None)[0]
-    home = cv2.calcOpticalFlowPyrLK(after, before, there, None)[0]
+    there = _flow(before, after, points)
+    home = _flow(after, before, there)
     is_home = (np.linalg.norm(home - points, axis=2) < HOME_PX).reshape(len(faces), -1)
     ends = there.reshape(grids.shape) / scale
     moved = [
@@ -91,6 +94,10 @@ def carry(
         )
     ]
     return None if None in moved else moved
+
+
+def _flow(before: np.ndarray, after: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return cv2.calcOpticalFlowPyrLK(before, after, points, None, winSize=WINDOW)[0]
 
 
 def _moved(face: Detection, starts: np.ndarray, ends: np.ndarray) -> Detection | None:

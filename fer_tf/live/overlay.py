@@ -247,7 +247,8 @@ def _foot(canvas: Canvas, view: View, look: Look) -> int:
 
 def _surroundings(canvas: Canvas, look: Look) -> None:
     """Draw what is shown whether there is a frame or not: notes, badge, help."""
-    for number, note in enumerate(look.notes):
+    # The badge's corner is left free.
+    for number, note in enumerate(canvas.wrap(look.notes, "   |   ", kept_free=75)):
         width = canvas.width_of(note) + canvas.px(12)
         top = canvas.px(4) + number * canvas.px(LINE + 2)
         canvas.plate((canvas.px(4), top, width, canvas.px(LINE)))

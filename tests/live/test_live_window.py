@@ -209,7 +209,7 @@ def test_s_saves_what_is_shown_and_makes_the_folder_for_it(desk, tmp_path):
     saved = cv2.imread(str(path))
     np.testing.assert_array_equal(saved, desk.gui.shown[0])
     assert desk.controls.look().notes == (f"saved {path}",)
-    desk.now.s += controls.SAVED_S
+    desk.now.s += controls.TOLD_S
     assert desk.controls.look().notes == ()
 
 

@@ -38,6 +38,7 @@ threads_option = click.option(
 @click.option("--headless", is_flag=True, help="Open no window.")
 @click.option("--out", type=FOLDER, help="Write the session into this folder.")
 @click.option("--record", is_flag=True, help="Keep a clean film of a camera as well.")
+@click.option("--annotated", is_flag=True, help="And one with what was seen drawn.")
 @click.option("--list-cameras", is_flag=True, help="Show the cameras that open.")
 @recipe()
 def live(
@@ -49,6 +50,7 @@ def live(
     headless: bool,
     out: Path | None,
     record: bool,
+    annotated: bool,
     list_cameras: bool,
 ) -> None:
     """Read faces from a camera or a file, live.
@@ -71,8 +73,10 @@ def live(
     if list_cameras:
         _list_cameras()
         return
-    if record and not out:
-        raise UserError("--record needs --out DIR, the folder that the film goes to.")
+    if (record or annotated) and not out:
+        raise UserError(
+            "--record and --annotated need --out DIR, the folder that the films go to."
+        )
     if out:
         session.check_free(out)
     # Opening a camera takes as long as loading the models.
@@ -87,6 +91,7 @@ def live(
         folder=out,
         headless=headless,
         record=record,
+        annotate=annotated,
     )
     _say(counts, out)
 

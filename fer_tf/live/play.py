@@ -16,6 +16,7 @@ from fer_tf.live.camera import Silence
 from fer_tf.live.camera import Source
 from fer_tf.live.controls import Controls
 from fer_tf.live.recogniser import Recogniser
+from fer_tf.live.recording import Annotator
 from fer_tf.live.recording import Recorder
 from fer_tf.live.view import View
 from fer_tf.live.window import Window
@@ -30,6 +31,7 @@ def play(
     folder: Path | None = None,
     headless: bool = True,
     record: bool = False,
+    annotate: bool = False,
     truth: loop.Truth = loop.unlabelled,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Any]:
@@ -41,6 +43,8 @@ def play(
             recorded by a key goes to a folder of the day and time.
         headless: open no window; a film is then read as fast as can be.
         record: keep a clean film of a live camera.
+        annotate: keep one with what was seen drawn on it too; of a file there always
+            is one.
         truth: the true labels, where they are known.
 
     Returns:
@@ -74,6 +78,9 @@ def play(
             logs.append(log)
         if film or not folder:
             logs.append(recorder)
+        if folder and annotate and source.is_live:
+            annotator = Annotator(folder / session.ANNOTATED, source.rate)
+            logs.append(stack.enter_context(contextlib.closing(annotator)))
         screens = []
         if folder and not source.is_live:
             path = folder / session.ANNOTATED

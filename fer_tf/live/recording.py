@@ -1,5 +1,9 @@
-"""The clean film of a camera, lossless: what is read of it again is what was seen."""
+"""Films of what comes as it can: of a camera, in its own time.
 
+The clean one is lossless, so that what is read of it again is what was seen.
+"""
+
+import dataclasses
 import logging
 from pathlib import Path
 
@@ -7,10 +11,12 @@ import cv2
 import numpy as np
 
 from fer_tf.errors import OutsideError
+from fer_tf.live import overlay
+from fer_tf.live import video
 from fer_tf.live.view import View
 
 # Lossless and an open standard (RFC 9043). Matroska, because half a file of it plays.
-CODEC = cv2.VideoWriter.fourcc(*"FFV1")
+LOSSLESS = cv2.VideoWriter.fourcc(*"FFV1")
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +31,16 @@ class Recorder:
     Args:
         rate: frames per second.
         on: record from the first frame.
+        codec: as OpenCV names it.
     """
 
-    def __init__(self, path: Path, rate: float, on: bool = True) -> None:
+    def __init__(
+        self, path: Path, rate: float, on: bool = True, codec: int = LOSSLESS
+    ) -> None:
         self.path = path
         self.on = on
         self._rate = rate
+        self._codec = codec
         self._writer: cv2.VideoWriter | None = None
         self._shape: tuple[int, ...] = ()
         self._frames = 0
@@ -84,10 +94,26 @@ class Recorder:
         height, width = (side + side % 2 for side in shape[:2])
         self._shape = shape
         self._writer = cv2.VideoWriter(
-            str(self.path), CODEC, self._rate, (width, height)
+            str(self.path), self._codec, self._rate, (width, height)
         )
         if not self._writer.isOpened():
             raise OutsideError(f"{self.path} cannot be written as a film.")
+
+
+class Annotator:
+    """Appends views to a film that anybody can play, what was seen drawn on them."""
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self._recorder = Recorder(path, rate, codec=video.CODEC)
+
+    def __call__(self, view: View) -> None:
+        """Draw a view and append it."""
+        frame = dataclasses.replace(view.frame, pixels_bgr=overlay.draw(view))
+        self._recorder(dataclasses.replace(view, frame=frame))
+
+    def close(self) -> None:
+        """Finish the film."""
+        self._recorder.close()
 
 
 def even(pixels: np.ndarray) -> np.ndarray:

@@ -82,7 +82,7 @@ def test_live_reads_a_film_and_says_what_it_saw(detector, tiny_bundle, film, tmp
     [
         (["live", "--source", "missing.mp4"], 2, "there is no missing.mp4"),
         (["live", "--bundle", "missing"], 2, "missing is not a bundle"),
-        (["live", "--record"], 2, "--record needs --out"),
+        (["live", "--record"], 2, "--record and --annotated need --out"),
         (["live", "live.hold_mss=3"], 2, "live.hold_ms"),
         (["live", "surplus"], 2, "expected KEY=VALUE, received 'surplus'"),
         (["predict", "--out", "faces.csv"], 2, "give one or more pictures"),

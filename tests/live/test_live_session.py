@@ -231,6 +231,21 @@ def test_a_recorded_film_lasts_as_long_as_what_it_shows_and_loses_nothing(
     assert summary["film"] == {"path": "recorded.mkv", "sha256": digest}
 
 
+def test_an_annotated_film_of_a_camera_is_kept_when_asked_for(stage, folder, film):
+    stage.scripted = Live(film)
+    stage.recogniser.detect = stage.scripted
+    play_into(folder, stage, annotate=True)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "annotated.mp4",
+        "frames.csv",
+        "session.json",
+    ]
+    drawn = pixels_of(folder / "annotated.mp4")
+    assert len(drawn) == 49
+    # The foot line is dark where the camera's frames are grey.
+    assert drawn[0][-6:].mean() < 60 < film[0].pixels_bgr[-6:].mean()
+
+
 def view_of(pixels, index, time_ms):
     return View(Frame(index, time_ms, pixels), (), {}, 0.0, 0, False)
 

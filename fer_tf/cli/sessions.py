@@ -14,6 +14,7 @@ from fer_tf.cli.live import threads_option
 from fer_tf.cli.live import warn_of_smoke
 from fer_tf.cli.options import recipe
 from fer_tf.config import Config
+from fer_tf.errors import CheckFailed
 from fer_tf.errors import UserError
 
 
@@ -66,23 +67,44 @@ def predict(
 @click.command()
 @click.argument("session", type=FOLDER)
 @click.option("--labels", type=FILE, help="True labels: a CSV start_ms,end_ms,label.")
+@click.option("--against", type=FOLDER, help="Judge it by another, of the same faces.")
+@click.option(
+    "--allow-inconclusive", is_flag=True, help="Let a session pass that may be worse."
+)
 @click.option("--out", type=FILE, help="Write the figures as JSON.")
 @recipe()
 def score(
-    config: Config, session: Path, labels: Path | None, out: Path | None
+    config: Config,
+    session: Path,
+    labels: Path | None,
+    against: Path | None,
+    allow_inconclusive: bool,
+    out: Path | None,
 ) -> None:
-    """Score a labelled session: accuracy, macro-F1, flips per minute.
+    """Score a labelled session: accuracy, macro-F1, label changes per minute.
+
+    A label counts once it has held for 600 ms, and 250 ms around its changes are left
+    out. With --against a replay, or what it is a replay of, exit 1 unless what is
+    shown has a higher macro-F1 and changes at most a tenth more often.
 
     \b
     fer-tf score sessions/talk --labels talk.csv --out talk.json
+    fer-tf score sessions/other --against sessions/talk --labels talk.csv
     """
     from fer_tf import files
     from fer_tf.live import score as scoring
 
     figures = scoring.score(session, labels)
+    if against:
+        figures["against"] = scoring.judge(session, against, labels)
     if out:
         files.write_json(out, figures)
     _print_score(figures)
+    if against:
+        _say_verdict(figures["against"])
+        verdict = figures["against"]["verdict"]
+        if verdict == "fail" or verdict == "inconclusive" and not allow_inconclusive:
+            raise CheckFailed(f"the verdict on {session}: {verdict}.")
 
 
 def _print_score(figures: dict[str, Any]) -> None:
@@ -90,18 +112,39 @@ def _print_score(figures: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table("", "raw", "smoothed")
-    for name in ("accuracy", "macro_f1", "lowest_three_f1", "flips_per_minute"):
-        values = [f"{figures[kind][name]:.3f}" for kind in ("raw", "smoothed")]
-        table.add_row(name.replace("_", " "), *values)
+    for name in ("accuracy", "macro_f1", "lowest_three_f1"):
+        table.add_row(
+            name.replace("_", " "),
+            *(_with_interval(figures[kind], name) for kind in ("raw", "smoothed")),
+        )
+    flips = [figures[kind]["flips_per_minute"] for kind in ("raw", "smoothed")]
+    table.add_row("flips per minute", *(f"{value:.1f}" for value in flips))
     Console().print(table)
     unsure = figures["unsure"]
     sure = unsure["accuracy_if_left_out"]
     click.echo(
-        f"{figures['faces_scored']} faces scored; coverage {figures['coverage']:.1%}"
+        f"{figures['faces_scored']} faces of {figures['labels_scored']} labels scored; "
+        f"coverage {figures['coverage']:.1%}"
     )
     click.echo(
         f"unsure {unsure['share']:.1%}: accuracy {unsure['accuracy_if_wrong']:.3f} if "
         f"that is wrong, {'-' if sure is None else f'{sure:.3f}'} if it is left out"
+    )
+
+
+def _with_interval(figures: dict[str, Any], name: str) -> str:
+    low, high = figures["intervals"][name]
+    return f"{figures[name]:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _say_verdict(judged: dict[str, Any]) -> None:
+    raised, low, high = judged["macro_f1_raised_by"]
+    flips = judged["flips"]
+    times = "-" if flips is None else f"{flips:.2f}"
+    click.echo(
+        f"{judged['verdict']}: macro-F1 raised by {raised:+.3f} ({low:+.3f} to "
+        f"{high:+.3f}); label changes {times} times as often, at most "
+        f"{judged['most_flips']:g}"
     )
 
 

@@ -71,12 +71,12 @@ class Subject:
     rows: tuple[Row, ...]
     intervals: tuple[Interval, ...]
 
-    def scored(self) -> Iterator[tuple[Row, int]]:
-        """Yield the rows that count, each with its true label."""
+    def scored(self) -> Iterator[tuple[Row, Interval]]:
+        """Yield the rows that count, each with its true label's interval."""
         for row in self.rows:
             for interval in self.intervals:
                 if interval.counts(row.time_ms):
-                    yield row, interval.label
+                    yield row, interval
 
 
 def read_frames(path: Path) -> list[SeenFrame]:

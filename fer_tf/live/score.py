@@ -5,6 +5,7 @@ is never taken for a class.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,26 @@ from fer_tf.live.labelled import read_frames
 from fer_tf.live.labelled import subjects_of
 from fer_tf.live.session import FRAMES
 
+# By the protocol of the system that this one follows.
+MOST_FLIPS = 1.1
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The rows of a session that count, and what they are held against.
+
+    Attributes:
+        truth: the true label's index of each row, [n].
+        groups: which showing of a label each row is from, [n]: its frames are nearly
+            one picture, and are drawn together where intervals are estimated.
+    """
+
+    frames: list[SeenFrame]
+    subjects: list[Subject]
+    rows: list[Row]
+    truth: np.ndarray
+    groups: np.ndarray
+
 
 def score(session: Path, labels: Path | None = None) -> dict[str, Any]:
     """Score the session in a folder.
@@ -34,47 +55,139 @@ def score(session: Path, labels: Path | None = None) -> dict[str, Any]:
     Raises:
         UserError: there is no session, or no frame of it counts.
     """
-    frames = read_frames(session / FRAMES)
-    subjects = subjects_of(frames, labels)
-    scored = [pair for subject in subjects for pair in subject.scored()]
-    if not scored:
-        raise UserError(
-            f"no face of {session} counts: a label must hold for more than "
-            f"{HOLD_MS + AROUND_CHANGE_MS:g} ms. Give labels with --labels FILE.csv."
-        )
-    truth = np.array([label for _, label in scored])
-    rows = [row for row, _ in scored]
+    scored = _scored(session, labels)
     return {
-        "frames": len(frames),
-        "faces_scored": len(rows),
+        "frames": len(scored.frames),
+        "faces_scored": len(scored.rows),
+        "labels_scored": len(np.unique(scored.groups)),
         "faces_per_class": dict(
-            zip(CLASSES, np.bincount(truth, minlength=7).tolist(), strict=True)
+            zip(CLASSES, np.bincount(scored.truth, minlength=7).tolist(), strict=True)
         ),
-        "coverage": _coverage(frames, subjects),
-        "raw": _figures(truth, [row.raw for row in rows])
-        | {"flips_per_minute": _flips(subjects, "raw")},
-        "smoothed": _figures(truth, [row.shown for row in rows])
-        | {"flips_per_minute": _flips(subjects, "shown")},
-        "unsure": _unsure(truth, rows),
+        "coverage": _coverage(scored.frames, scored.subjects),
+        "raw": _figures(scored, "raw"),
+        "smoothed": _figures(scored, "shown"),
+        "unsure": _unsure(scored),
         "protocol": {"hold_ms": HOLD_MS, "around_change_ms": AROUND_CHANGE_MS},
     }
 
 
-def _figures(truth: np.ndarray, answers: Sequence[int]) -> dict[str, Any]:
-    predictions = np.array(answers)
-    per_class = metrics.per_class_f1(truth, predictions)
+def judge(
+    session: Path, baseline: Path, labels: Path | None = None, seed: int = 0
+) -> dict[str, Any]:
+    """Say whether a session's answers may take the place of a baseline's.
+
+    What is shown must have a higher macro-F1, and must change no more than
+    `MOST_FLIPS` times as often.
+
+    Args:
+        session: a replay of the baseline, or the other way round.
+        labels: as `score` takes them.
+
+    Returns:
+        `macro_f1_raised_by` with its paired 95 % interval `[value, low, high]`, the
+        ratio `flips` (null where the baseline never flips), and the `verdict`: `fail`;
+        `inconclusive` where the interval holds 0; or `pass`.
+
+    Raises:
+        UserError: the two are not of the same faces.
+    """
+    ours, theirs = _scored(session, labels), _scored(baseline, labels)
+    if not _same_faces(ours, theirs):
+        raise UserError(
+            f"{session} and {baseline} are not of the same faces. Make one with "
+            "`fer-tf replay` of the other."
+        )
+    raised = metrics.with_intervals(
+        lambda truth, shown, before: {
+            "macro_f1": metrics.macro_f1(truth, shown)
+            - metrics.macro_f1(truth, before)
+        },
+        ours.truth,
+        _answers(ours, "shown"),
+        _answers(theirs, "shown"),
+        groups=ours.groups,
+        seed=seed,
+    )["macro_f1"]
+    flips, flips_before = (_flips(one.subjects, "shown") for one in (ours, theirs))
+    if raised[0] <= 0 or flips > MOST_FLIPS * flips_before:
+        verdict = "fail"
+    else:
+        verdict = "pass" if raised[1] > 0 else "inconclusive"
     return {
-        "accuracy": metrics.accuracy(truth, predictions),
-        "macro_f1": metrics.macro_f1(truth, predictions),
-        "lowest_three_f1": float(np.sort(per_class)[:3].mean()),
-        "per_class_f1": dict(zip(CLASSES, per_class.tolist(), strict=True)),
+        "verdict": verdict,
+        "macro_f1_raised_by": raised,
+        "flips": flips / flips_before if flips_before else None,
+        "most_flips": MOST_FLIPS,
     }
 
 
-def _unsure(truth: np.ndarray, rows: Sequence[Row]) -> dict[str, float | None]:
+def _scored(session: Path, labels: Path | None) -> Scored:
+    frames = read_frames(session / FRAMES)
+    subjects = subjects_of(frames, labels)
+    pairs = [pair for subject in subjects for pair in subject.scored()]
+    if not pairs:
+        raise UserError(
+            f"no face of {session} counts: a label must hold for more than "
+            f"{HOLD_MS + AROUND_CHANGE_MS:g} ms. Give labels with --labels FILE.csv."
+        )
+    # A showing is known by its object: two faces may show the same at one time.
+    showings = {id(interval): number for number, (_, interval) in enumerate(pairs)}
+    return Scored(
+        frames,
+        subjects,
+        rows=[row for row, _ in pairs],
+        truth=np.array([interval.label for _, interval in pairs]),
+        groups=np.array([showings[id(interval)] for _, interval in pairs]),
+    )
+
+
+def _same_faces(ours: Scored, theirs: Scored) -> bool:
+    def faces(scored: Scored) -> list[tuple]:
+        return [(row.time_ms, row.face_id, row.area_px) for row in scored.rows]
+
+    return faces(ours) == faces(theirs)
+
+
+def _answers(scored: Scored, which: str) -> np.ndarray:
+    return np.array([getattr(row, which) for row in scored.rows])
+
+
+def _figures(scored: Scored, which: str) -> dict[str, Any]:
+    """Return the figures of `raw` or `shown` answers, the main ones with intervals."""
+    answers = _answers(scored, which)
+    figures = _main_figures(scored.truth, answers)
+    ends = metrics.bootstrap_interval(
+        lambda *drawn: list(_main_figures(*drawn).values()),
+        scored.truth,
+        answers,
+        groups=scored.groups,
+    )
+    return {
+        **figures,
+        "intervals": dict(zip(figures, ends.T.tolist(), strict=True)),
+        "per_class_f1": dict(
+            zip(
+                CLASSES,
+                metrics.per_class_f1(scored.truth, answers).tolist(),
+                strict=True,
+            )
+        ),
+        "flips_per_minute": _flips(scored.subjects, which),
+    }
+
+
+def _main_figures(truth: np.ndarray, answers: np.ndarray) -> dict[str, float]:
+    return {
+        "accuracy": metrics.accuracy(truth, answers),
+        "macro_f1": metrics.macro_f1(truth, answers),
+        "lowest_three_f1": metrics.lowest_f1(truth, answers, 3),
+    }
+
+
+def _unsure(scored: Scored) -> dict[str, float | None]:
     """Return accuracy with "unsure" as a wrong answer, and as none."""
-    sure = np.array([not row.unsure for row in rows])
-    right = np.array([row.shown for row in rows]) == truth
+    sure = ~_answers(scored, "unsure")
+    right = _answers(scored, "shown") == scored.truth
     return {
         "share": float(1 - sure.mean()),
         "accuracy_if_wrong": float((right & sure).mean()),

@@ -163,6 +163,23 @@ def test_score_prints_a_table_and_writes_json(detector, tiny_bundle, film, tmp_p
     assert figures["coverage"] == 1
 
 
+def test_score_against_another_session_of_the_same_faces(
+    detector, tiny_bundle, film, tmp_path
+):
+    session, labels = tmp_path / "session", tmp_path / "labels.csv"
+    labels.write_text("start_ms,end_ms,label\n-1000,1000,happy\n")
+    reads = ("--source", film, "--bundle", tiny_bundle, "--headless")
+    run("live", *reads, "--out", session)
+    out = tmp_path / "score.json"
+    result = run(
+        "score", session, "--labels", labels, "--against", session, "--out", out
+    )
+    # It is not better than itself.
+    assert result.exit_code == 1, result.output
+    assert "fail: macro-F1 raised by +0.000" in result.output
+    assert json.loads(out.read_text())["against"]["verdict"] == "fail"
+
+
 def test_replay_answers_a_session_anew_byte_for_byte(
     detector, tiny_bundle, film, tmp_path
 ):

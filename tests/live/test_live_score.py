@@ -200,3 +200,80 @@ def test_a_file_that_is_no_sessions_is_named(tmp_path):
         score.score(tmp_path)
     with pytest.raises(UserError, match="^there is no"):
         score.score(tmp_path / "missing")
+
+
+def shown(folder, answers, truths, face_id=1):
+    """Write a session of ten labels, a second each, ten frames a second."""
+    write(
+        folder,
+        [
+            (100 * index, face_id, answers(index), answers(index), 0, truths(index))
+            for index in range(100)
+        ],
+    )
+    return folder
+
+
+TURNS = ("angry", "happy", "sad", "neutral", "fear")
+
+
+def turn(index):
+    return TURNS[index // 10 % 5]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "baseline", "verdict"),
+    [
+        (turn, lambda index: turn(index + 10), "pass"),
+        # One that never changes cannot be followed by one that does.
+        (turn, lambda index: "sad", "fail"),
+        (lambda index: "sad", turn, "fail"),
+        (turn, turn, "fail"),
+        # Right in one label of ten more: not to be told from chance.
+        (turn, lambda index: "sad" if index >= 90 else turn(index), "inconclusive"),
+        # Better, but it flips to and fro where no label counts.
+        (
+            lambda index: "sad" if index % 10 == 1 else turn(index),
+            lambda index: turn(index) if index % 50 < 40 else "angry",
+            "fail",
+        ),
+    ],
+)
+def test_a_session_is_judged_by_another(tmp_path, candidate, baseline, verdict):
+    ours = shown(tmp_path / "ours", candidate, turn)
+    theirs = shown(tmp_path / "theirs", baseline, turn)
+    assert score.judge(ours, theirs)["verdict"] == verdict
+
+
+def test_the_judgement_by_hand(tmp_path):
+    ours = shown(tmp_path / "ours", turn, turn)
+    theirs = shown(tmp_path / "theirs", lambda index: "sad", turn)
+    judged = score.judge(ours, theirs)
+    # All is right of five of the seven classes.
+    ours_f1 = score.score(ours)["smoothed"]["macro_f1"]
+    theirs_f1 = score.score(theirs)["smoothed"]["macro_f1"]
+    raised, low, high = judged["macro_f1_raised_by"]
+    assert ours_f1 == pytest.approx(5 / 7)
+    assert raised == pytest.approx(ours_f1 - theirs_f1)
+    assert low < raised < high
+    assert judged["flips"] is None
+    again = score.judge(theirs, ours)
+    assert again["flips"] == 0
+    assert again["macro_f1_raised_by"][0] == pytest.approx(-raised)
+
+
+def test_sessions_of_other_faces_are_not_held_against_each_other(tmp_path):
+    ours = shown(tmp_path / "ours", turn, turn)
+    theirs = shown(tmp_path / "theirs", turn, turn, face_id=2)
+    with pytest.raises(UserError, match="not of the same faces.*fer-tf replay"):
+        score.judge(ours, theirs)
+
+
+def test_intervals_draw_showings_of_a_label_and_not_frames(tmp_path):
+    figures = score.score(shown(tmp_path / "s", lambda index: "sad", turn))
+    assert figures["labels_scored"] == 10
+    low, high = figures["smoothed"]["intervals"]["accuracy"]
+    value = figures["smoothed"]["accuracy"]
+    # Two of ten showings are right: sqrt(.2 * .8 / 10) = .126 is one deviation.
+    assert low == pytest.approx(value - 0.2, abs=0.1)
+    assert high == pytest.approx(value + 0.25, abs=0.1)

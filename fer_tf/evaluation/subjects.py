@@ -240,8 +240,8 @@ def _bundle(path: Path, asked: Asked) -> Subject:
         load=lambda: partial(_log_probs, Classifier(bundle)),
         beside=(path / bundles.MANIFEST,),
         raw=(
-            "the probabilities that the bundle ships, in which its own temperature of "
-            f"{bundle.temperature:.3f} is"
+            "the probabilities that the bundle ships, its own scaling inside "
+            f"(T = {bundle.temperature:.3f})"
         ),
         smoke=bundle.smoke,
     )

@@ -201,3 +201,15 @@ def test_a_mistake_about_models_is_one_line(call, tmp_path, arguments, message):
     result = call("evaluate", *arguments, *TINY)
     assert result.exit_code == 2
     assert message in result.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize("flag", [(), ("--pictures",)], ids=["without", "with"])
+def test_an_experiments_report_gets_pictures_only_where_asked_for(
+    call, monkeypatch, flag
+):
+    from fer_tf.evaluation import stages
+
+    noted = []
+    monkeypatch.setattr(stages, "evaluate_all", lambda *given: noted.append(given[-1]))
+    assert call("evaluate", *TINY, *flag).exit_code == 0
+    assert [callable(find) for find in noted] == [bool(flag)]

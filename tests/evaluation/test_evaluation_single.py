@@ -11,6 +11,7 @@ import tfds_builders
 from fer_tf import config as recipes
 from fer_tf import files
 from fer_tf import metrics
+from fer_tf import models
 from fer_tf.calibration import Calibration
 from fer_tf.config import CalibrateConfig
 from fer_tf.data import pipeline
@@ -58,36 +59,40 @@ def faces(demo):
     return pipeline.load(*demo)
 
 
-@pytest.fixture(scope="module")
-def model(demo, faces):
-    """A model that knows a little, so that a temperature fits."""
-    keras.utils.set_random_seed(0)
-    model = network()
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    train = faces["train"]
-    model.fit(plain(train, demo[0]), train.labels, epochs=15, verbose=0)
-    return model
+@pytest.fixture(scope="module", autouse=True)
+def tiny():
+    """An architecture of a few weights, called `tiny`."""
+
+    def backbone(side):
+        picture = keras.Input((side, side, 3))
+        x = keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 255)(picture))
+        x = keras.layers.Dense(32, "relu")(keras.layers.Flatten()(x))
+        return keras.Model(picture, x)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(models.MODELS, "tiny", backbone)
+        yield
 
 
 def network(size=32, classes=7, activation=None):
-    picture = keras.Input((size, size, 3))
-    x = keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 255)(picture))
-    x = keras.layers.Dense(32, "relu")(keras.layers.Flatten()(x))
-    return keras.Model(picture, keras.layers.Dense(classes, activation)(x))
+    backbone = models.MODELS["tiny"](size)
+    answer = keras.layers.Dense(classes, activation)(backbone.output)
+    return keras.Model(backbone.input, answer)
+
+
+@pytest.fixture(scope="module")
+def model(demo, faces, tiny):
+    """A model that knows a little, so that a temperature fits."""
+    model = models.build("tiny", size=32)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    train = faces["train"]
+    model.fit(plain(train, demo[0]), train.labels, epochs=30, verbose=0)
+    return model
 
 
 @pytest.fixture
-def experiment(demo, model, tmp_path, monkeypatch):
-    """An experiment with a student that has not answered, and a teacher."""
-
-    def trained(config, stage, weights):
-        """What `predict.trained` would return, were `tiny` an architecture."""
-        assert stage.model.name == "tiny"
-        found = network()
-        found.load_weights(weights)
-        return found
-
-    monkeypatch.setattr(subjects, "trained", trained)
+def experiment(demo, model, tmp_path):
+    """An experiment with a student and a teacher, which have not answered."""
     config, manifest = demo
     experiment = Experiment(tmp_path / "runs" / "demo")
     files.write_text(experiment.config, recipes.to_yaml(config))
@@ -119,20 +124,10 @@ def said(model, pictures):
     return model(pictures, training=False).numpy()
 
 
-def answer_before(experiment, config, model, faces):
+def answer_before(experiment, config):
     """Let the student answer and be calibrated, as training's stages do."""
     run = experiment.student("ce")
-    made_from = {
-        "manifest": files.sha256_of(experiment.manifest),
-        "weights": files.sha256_of(run.weights),
-    }
-    splits = {
-        name: predict.answers(each, predict.plain_logits(model, config, each))
-        for name, each in faces.items()
-        if name != "train"
-    }
-    Predictions("student-ce", config.seed, splits, made_from).save(run.predictions)
-    files.write_json(run.path / "predict.json", {"done": True})
+    predict.predict_run(config, experiment, run, config.student)
     stages.calibrate_all(config, experiment)
     return run
 
@@ -161,9 +156,9 @@ def test_a_run_answers_what_its_model_says(
 
 
 def test_a_run_is_not_answered_or_calibrated_twice(
-    experiment, asked, faces, model, tmp_path, monkeypatch
+    experiment, asked, tmp_path, monkeypatch
 ):
-    run = answer_before(experiment, asked.config, model, faces)
+    run = answer_before(experiment, asked.config)
     monkeypatch.setattr(subjects, "trained", None)
     monkeypatch.setattr(stages, "calibrate", None)
     subject = subjects.find(run.path, asked)
@@ -178,9 +173,9 @@ def test_a_run_is_not_answered_or_calibrated_twice(
 
 
 def test_what_a_run_answered_of_another_manifest_is_not_taken(
-    experiment, asked, faces, model, tmp_path
+    experiment, asked, faces, tmp_path
 ):
-    run = answer_before(experiment, asked.config, model, faces)
+    run = answer_before(experiment, asked.config)
     rows = table.read(experiment.manifest)
     left_out = rows.index[rows["split"] == "test"][0]
     rows.loc[left_out, "excluded"] = "by hand"
@@ -192,10 +187,8 @@ def test_what_a_run_answered_of_another_manifest_is_not_taken(
     assert set(predictions.split("test").keys) == keys
 
 
-def test_what_was_calibrated_otherwise_is_fitted_anew(
-    experiment, asked, faces, model, tmp_path
-):
-    run = answer_before(experiment, asked.config, model, faces)
+def test_what_was_calibrated_otherwise_is_fitted_anew(experiment, asked, tmp_path):
+    run = answer_before(experiment, asked.config)
     asked = dataclasses.replace(asked, overrides=["calibrate.wanted_accuracy=0.3"])
     subject = subjects.find(run.path, asked)
     evaluated(subject, tmp_path / "out")
@@ -207,7 +200,7 @@ def test_what_was_calibrated_otherwise_is_fitted_anew(
 def test_ten_crops_are_averaged_as_probabilities_and_fitted_as_such(
     experiment, asked, faces, model, tmp_path
 ):
-    answer_before(experiment, asked.config, model, faces)
+    answer_before(experiment, asked.config)
     subject = subjects.find(experiment.student("ce").path, asked)
     content, predictions = evaluated(subject, tmp_path / "out", crops="ten")
     spec = pipeline.face_spec(asked.config)
@@ -304,7 +297,7 @@ def test_a_bundle_is_scored_as_it_ships_and_fitted_anew(
     assert content["test"]["raw"]["nll"] == pytest.approx(
         metrics.nll(faces.labels, probs), abs=1e-5
     )
-    assert "its own temperature of 1.500" in content["evaluated"]["raw"]
+    assert "its own scaling inside (T = 1.500)" in content["evaluated"]["raw"]
     page = (tmp_path / "out" / "report.html").read_text()
     assert "SMOKE RUN" in page
     assert "the bundle does not do that" in page

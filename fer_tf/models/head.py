@@ -101,6 +101,7 @@ def _arcface(features: Any, seed: int) -> Any:
 HEADS = {LINEAR: _linear, ARCFACE: _arcface}
 
 
+@keras.saving.register_keras_serializable(package="fer_tf")
 class ScaledCosines(keras.Layer):
     """Logits s cos(theta) of the angles between embeddings and seven directions.
 
@@ -124,6 +125,10 @@ class ScaledCosines(keras.Layer):
     def call(self, embedding: Any) -> Any:
         """Return logits in -s..s, [batch, 7], of embeddings [batch, embedding]."""
         return SCALE * ops.matmul(_unit(embedding, -1), _unit(self.kernel, 0))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what a Keras file needs to make the layer again."""
+        return {**super().get_config(), "seed": self.seed}
 
 
 def _unit(vectors: Any, axis: int) -> Any:

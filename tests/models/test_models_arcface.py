@@ -103,3 +103,10 @@ def test_an_unknown_head_is_answered_with_the_nearest():
         models.build("resnet18", size=32, head="arc-face")
     with pytest.raises(UserError, match="Did you mean 'linear'"):
         recipes.load(None, ["student.model.head=liner"])
+
+
+def test_a_keras_file_of_it_answers_as_it_did(model, tmp_path):
+    model.save(tmp_path / "teacher.keras")
+    loaded = keras.models.load_model(tmp_path / "teacher.keras", compile=False)
+    expected = model.predict_on_batch(PIXELS)
+    np.testing.assert_array_equal(loaded.predict_on_batch(PIXELS), expected)

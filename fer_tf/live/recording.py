@@ -5,6 +5,7 @@ The clean one is lossless, so that what is read of it again is what was seen.
 
 import dataclasses
 import logging
+import shutil
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from fer_tf.live.view import View
 
 # Lossless and an open standard (RFC 9043). Matroska, because half a file of it plays.
 LOSSLESS = cv2.VideoWriter.fourcc(*"FFV1")
+LEAST_FREE_BYTES = 200_000_000
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +54,13 @@ class Recorder:
             self._origin_ms = None
             return None
         pixels = view.frame.pixels_bgr
+        # OpenCV does not say that a write failed, so the disk is never filled.
         if self._writer is None:
             self._open(pixels.shape)
+        if shutil.disk_usage(self.path.parent).free < LEAST_FREE_BYTES:
+            log.error("%s ends here: the disk is nearly full.", self.path)
+            self.on = False
+            return None
         if pixels.shape != self._shape:
             log.warning(
                 "frame %d is not recorded: it is %s, the film %s.",

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import types
 
 import cv2
 import numpy as np
@@ -273,6 +274,22 @@ def test_recording_stops_and_goes_on_with_no_gap(tmp_path):
     recorder.close()
     assert numbers == [None] * 2 + [0, 1, 2] + [None] * 4 + [3, 4, 5]
     assert len(pixels_of(recorder.film)) == 6
+
+
+def test_a_recording_ends_before_the_disk_is_full(tmp_path, monkeypatch, caplog):
+    black = np.zeros((48, 64, 3), np.uint8)
+    recorder = recording.Recorder(tmp_path / "recorded.mkv", 25.0)
+    free = [10**9, 10**9, 10**8]
+    monkeypatch.setattr(
+        recording.shutil,
+        "disk_usage",
+        lambda path: types.SimpleNamespace(free=free.pop(0)),
+    )
+    numbers = [recorder(view_of(black, index, 40.0 * index)) for index in range(4)]
+    recorder.close()
+    assert numbers == [0, 1, None, None]
+    assert "the disk is nearly full" in caplog.text
+    assert len(pixels_of(recorder.film)) == 2
 
 
 def test_a_camera_that_changes_its_size_is_recorded_as_it_began(tmp_path, caplog):

@@ -4,6 +4,7 @@
 """
 
 import importlib
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,16 @@ def load(model: Path, threads: int = 1) -> Any:
 def _interpreter() -> tuple[str, type]:
     """Return the package that serves, and its interpreter."""
     for package in PACKAGES:
+        _check_numpy(package)
         try:
             module = importlib.import_module(f"{package}.interpreter")
         except ModuleNotFoundError as error:
             if error.name not in (package, f"{package}.interpreter"):
                 raise
         except (ImportError, AttributeError) as error:
-            raise _clash(package, error) from None
+            raise UserError(
+                f"{package} is installed but cannot be imported: {error}"
+            ) from None
         else:
             return package, module.Interpreter
     raise UserError(
@@ -64,16 +68,17 @@ def _interpreter() -> tuple[str, type]:
     )
 
 
-def _clash(package: str, error: Exception) -> UserError:
-    """Return the error for a package that is installed but cannot be imported.
+def _check_numpy(package: str) -> None:
+    """Raise UserError where `package` is there and cannot work with this NumPy.
 
-    `tflite_runtime` is built against NumPy 1, and under NumPy 2 it says so in ways
-    that do not name the cure.
+    `tflite_runtime` is built against NumPy 1. Under NumPy 2 it fails while it is
+    imported or only when it is given a model, in ways that do not name the cure.
     """
-    if package == "tflite_runtime" and int(np.__version__.partition(".")[0]) >= 2:
-        return UserError(
+    if package != "tflite_runtime" or int(np.__version__.partition(".")[0]) < 2:
+        return
+    if importlib.util.find_spec(package):
+        raise UserError(
             f"tflite_runtime needs NumPy 1, but NumPy {np.__version__} is installed. "
             "Do: pip install ai-edge-litert "
             '(or, to stay with it: pip install "fer-tf[tflite-runtime]").'
         )
-    return UserError(f"{package} is installed but cannot be imported: {error}")

@@ -121,18 +121,26 @@ def test_the_second_package_serves_when_the_first_is_absent(tiny_bundle, monkeyp
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     monkeypatch.setitem(sys.modules, "tflite_runtime", types.ModuleType("package"))
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", second)
+    monkeypatch.setattr(interpreter.np, "__version__", "1.26.4")
     assert interpreter.load(tiny_bundle / "model.tflite").threads == 1
 
 
-def test_a_clash_with_numpy_2_is_named(tiny_bundle, monkeypatch):
-    def refuse(name):
-        if name.startswith("ai_edge_litert"):
-            raise ModuleNotFoundError(name=name)
-        raise ImportError("numpy.core.multiarray failed to import")
-
-    monkeypatch.setattr(interpreter.importlib, "import_module", refuse)
+def test_a_clash_with_numpy_2_is_named_before_it_is_imported(tiny_bundle, monkeypatch):
+    """2.14 is imported under NumPy 2, and fails when it is given a model."""
+    spec = types.SimpleNamespace(name="tflite_runtime")
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    monkeypatch.setattr(interpreter.importlib.util, "find_spec", lambda name: spec)
     monkeypatch.setattr(interpreter.np, "__version__", "2.4.0")
     with pytest.raises(UserError, match="needs NumPy 1, but NumPy 2.4.0"):
+        interpreter.load(tiny_bundle / "model.tflite")
+
+
+def test_a_package_that_cannot_be_imported_is_named(tiny_bundle, monkeypatch):
+    def refuse(name):
+        raise ImportError("libstdc++.so.6 is too old")
+
+    monkeypatch.setattr(interpreter.importlib, "import_module", refuse)
+    with pytest.raises(UserError, match=r"ai_edge_litert .* libstdc\+\+"):
         interpreter.load(tiny_bundle / "model.tflite")
 
 

@@ -61,6 +61,19 @@ def test_depthwise_kernels_let_the_signal_through():
             assert kernel.std() == pytest.approx(expected, rel=0.15)
 
 
+def test_minimalistic_has_what_int8_is_fast_at_and_nothing_else():
+    """No hard-swish, no squeeze-and-excite (both multiply), no kernel of 5x5."""
+    model = models.build("mobilenetv3_large_minimalistic", size=32)
+    assert not layers(model, keras.layers.Multiply)
+    for layer in layers(model, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+        assert max(layer.kernel_size) <= 3
+    assert layers(models.build("mobilenetv3_large", size=32), keras.layers.Multiply)
+
+
+def layers(model, kind):
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
 def test_an_unknown_model_is_answered_with_the_nearest():
     with pytest.raises(UserError, match="Did you mean 'resnet18'"):
         models.build("resnet-18", size=32)

@@ -56,13 +56,14 @@ def play(
     counts = session.Counts()
     reader = loop.Reader(recogniser, live, clock=clock, truth=truth)
     film = None if source.is_live or not Path(name).exists() else Path(name)
+    keep = folder or Path(time.strftime("fer-tf-%Y-%m-%d-%H%M%S"))
+    recorder = Recorder(
+        keep / session.RECORDED, source.rate, on=record and source.is_live
+    )
+    log = None
     fault = None
     with contextlib.ExitStack() as stack:
         stack.callback(source.close)
-        keep = folder or Path(f"fer-tf-{time.strftime('%Y-%m-%d-%H%M%S')}")
-        recorder = Recorder(
-            keep / session.RECORDED, source.rate, record and source.is_live
-        )
         stack.enter_context(contextlib.closing(recorder))
         logs: list[loop.Log] = [counts]
         if folder:
@@ -72,6 +73,7 @@ def play(
                 settings=config.to_dict(live),
                 film=film,
             )
+            # The log asks the recorder itself, unless it is told another number.
             number = (lambda view: view.frame.index) if film else recorder
             log = session.SessionLog(folder, description, number)
             stack.enter_context(contextlib.closing(log))
@@ -81,11 +83,13 @@ def play(
         if folder and annotate and source.is_live:
             annotator = Annotator(folder / session.ANNOTATED, source.rate)
             logs.append(stack.enter_context(contextlib.closing(annotator)))
-        screens = []
+        if folder and annotate and source.is_live:
+            annotator = Annotator(folder / session.ANNOTATED, source.rate)
+            logs.append(stack.enter_context(contextlib.closing(annotator)))
+        screens: list[loop.Screen] = []
         if folder and not source.is_live:
-            path = folder / session.ANNOTATED
-            film_of = stack.enter_context(video.writing(path, source.rate))
-            screens.append(_annotated(film_of))
+            writing = video.writing(folder / session.ANNOTATED, source.rate)
+            screens.append(_annotated(stack.enter_context(writing)))
         if not headless:
             controls = Controls(reader, recorder, keep, clock)
             window = Window(controls, in_pace=not source.is_live, clock=clock)
@@ -96,7 +100,7 @@ def play(
             pass
         except OutsideError as error:
             fault = error
-    if folder:
+    if log:
         log.finish(counts, film or recorder.film)
     if fault:
         raise fault

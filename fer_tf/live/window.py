@@ -118,11 +118,13 @@ class Window:
         return self._goes_on(self._key(1), None)
 
     def _imshow(self, drawn: np.ndarray) -> None:
-        if self._size is None:
-            width, height = drawn.shape[1::-1]
+        width, height = drawn.shape[1::-1]
+        # The window keeps the proportions that it is given, not those of the frames.
+        if self._size != (width, height):
             factor = min(1.0, FIRST_SIZE[0] / width, FIRST_SIZE[1] / height)
-            cv2.resizeWindow(TITLE, round(width * factor), round(height * factor))
-        self._size = drawn.shape[1::-1]
+            size = (max(1, round(side * factor)) for side in (width, height))
+            cv2.resizeWindow(TITLE, *size)
+            self._size = (width, height)
         cv2.imshow(TITLE, drawn)
 
     def _wait_ms(self, time_ms: float) -> int:

@@ -1,5 +1,6 @@
 """What keys do, what is shown for it, and what never is."""
 
+import dataclasses
 import types
 
 import cv2
@@ -20,7 +21,7 @@ SILENCE = Silence("camera 0 sends nothing", 3.0)
 @pytest.fixture
 def gui(monkeypatch):
     """Stand in for HighGUI: keys to press, waits asked for, pictures shown."""
-    state = types.SimpleNamespace(keys=[], waits=[], shown=[], visible=1.0)
+    state = types.SimpleNamespace(keys=[], waits=[], shown=[], sizes=[], visible=1.0)
 
     def wait_key(wait_ms):
         state.waits.append(wait_ms)
@@ -29,7 +30,7 @@ def gui(monkeypatch):
 
     stubs = {
         "namedWindow": lambda *arguments: None,
-        "resizeWindow": lambda *arguments: None,
+        "resizeWindow": lambda title, *size: state.sizes.append(size),
         "destroyAllWindows": lambda *arguments: None,
         "imshow": lambda title, drawn: state.shown.append(drawn),
         "getWindowProperty": lambda *arguments: state.visible,
@@ -273,6 +274,13 @@ def test_a_short_silence_shows_nothing_but_hears_keys(desk):
 def test_a_silence_before_the_first_frame_can_be_shown(desk):
     assert desk.window(SILENCE) is True
     assert desk.gui.shown[-1].shape == (480, 640, 3)
+
+
+def test_the_window_has_the_proportions_of_what_it_shows(desk):
+    for width, height in ((640, 480), (640, 480), (596, 336), (3840, 2160)):
+        pixels = np.zeros((height, width, 3), np.uint8)
+        desk.window(dataclasses.replace(desk.view, frame=Frame(0, 0.0, pixels)))
+    assert desk.gui.sizes == [(640, 480), (596, 336), (1280, 720)]
 
 
 def test_without_a_display_headless_is_named(monkeypatch):

@@ -80,8 +80,8 @@ def to_tflite(
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if precision == "dynamic":
-        # Else tflite_runtime lacks a version of FULLY_CONNECTED that the file needs.
-        # Of our models this is the last layer alone.
+        # Else the file needs a version of FULLY_CONNECTED that the older of the two
+        # interpreters lacks. Of our models this is the last layer alone.
         converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     if pictures is not None:
         converter.representative_dataset = lambda: (

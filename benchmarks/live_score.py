@@ -40,8 +40,9 @@ def main() -> None:
             print(f"| {name} | {' | '.join(_cells(figures))} |")
         name = json.loads((smoothed / "session.json").read_text())["bundle"]["name"]
         print(
-            f"\n{name}; {figures['faces_scored']:,} faces scored, "
-            f"{figures['coverage']:.1%} of the frames have one."
+            f"\n{name}; {figures['faces_scored']:,} faces of "
+            f"{figures['labels_scored']} labels scored, {figures['coverage']:.1%} of "
+            "the frames have one. Intervals, of 95 %, draw labels and not frames."
         )
 
 
@@ -54,10 +55,13 @@ def _score(session: Path, labels: Path) -> dict[str, Any]:
 def _cells(figures: dict[str, Any]) -> list[str]:
     shown, unsure = figures["smoothed"], figures["unsure"]
     left_out = unsure["accuracy_if_left_out"]
+    names = ("accuracy", "macro_f1", "lowest_three_f1")
+    ends = [shown["intervals"][name] for name in names]
     return [
-        f"{shown['accuracy']:.3f}",
-        f"{shown['macro_f1']:.3f}",
-        f"{shown['lowest_three_f1']:.3f}",
+        *(
+            f"{shown[name]:.3f} ({low:.3f} to {high:.3f})"
+            for name, (low, high) in zip(names, ends, strict=True)
+        ),
         f"{shown['flips_per_minute']:.1f}",
         f"{unsure['share']:.1%}",
         f"{unsure['accuracy_if_wrong']:.3f}",

@@ -135,8 +135,8 @@ class Watched:
             frames += isinstance(seen, Frame)
             silences += isinstance(seen, Silence) and bool(seen.why)
             now = time.monotonic()
-            if now - looked >= 1:
-                minute = int((now - began) // 60)
+            minute = int((now - began) // 60)
+            if now - looked >= 1 and minute < self._minutes:
                 self.held.append((minute, frames, silences, *_held()))
                 frames, silences, looked = 0, 0, now
             if now - began >= 60 * self._minutes:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from fer_tf.cli import quiet
 from fer_tf.cli.options import recipe
 from fer_tf.config import Config
 from fer_tf.errors import OutsideError
@@ -117,13 +118,15 @@ def recogniser_of(
     """Return the recogniser that a command was asked for."""
     from fer_tf.live import recogniser
 
-    loaded = recogniser.load(
-        bundle,
-        detector_model=detector_model,
-        detect_side_px=config.live.detect_side_px,
-        detector_score=config.live.detector_score,
-        threads=threads,
-    )
+    # LiteRT tells of its XNNPACK, below Python and whatever it is asked for.
+    with quiet.unless_it_fails():
+        loaded = recogniser.load(
+            bundle,
+            detector_model=detector_model,
+            detect_side_px=config.live.detect_side_px,
+            detector_score=config.live.detector_score,
+            threads=threads,
+        )
     warn_of_smoke(loaded.bundle)
     return loaded
 

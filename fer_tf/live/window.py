@@ -141,4 +141,8 @@ class Window:
         return chr(code).lower() if code < ASCII else ""
 
     def _is_open(self) -> bool:
-        return cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1
+        try:
+            return cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1
+        except cv2.error:
+            # OpenCV's Qt ends with its last window.
+            return False

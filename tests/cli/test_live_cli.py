@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from fer_tf.cli import main
+from fer_tf.live import camera
 from fer_tf.live import recogniser
 from fer_tf.live import yunet
 from fer_tf.live.detection import Detection
@@ -77,6 +78,24 @@ def test_live_reads_a_film_and_says_what_it_saw(detector, tiny_bundle, film, tmp
     assert "holds a session already" in again.output
 
 
+def test_cameras_that_open_are_listed_without_a_bundle(monkeypatch):
+    found = [camera.Found(0, 640, 480, 30.0), camera.Found(2, 1280, 720, 29.97)]
+    monkeypatch.setattr(camera, "find_cameras", lambda: iter(found))
+    result = run("live", "--list-cameras")
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        "--source 0   640 x 480 pixels, 30 frames a second",
+        "--source 2   1280 x 720 pixels, 29.97 frames a second",
+    ]
+
+
+def test_where_no_camera_opens_that_is_said(monkeypatch):
+    monkeypatch.setattr(camera, "find_cameras", lambda: iter([]))
+    result = run("live", "--list-cameras")
+    assert result.exit_code == 3
+    assert "no camera opens" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "message"),
     [
@@ -84,6 +103,8 @@ def test_live_reads_a_film_and_says_what_it_saw(detector, tiny_bundle, film, tmp
         (["live", "--bundle", "missing"], 2, "missing is not a bundle"),
         (["live", "--record"], 2, "--record and --annotated need --out"),
         (["live", "live.hold_mss=3"], 2, "live.hold_ms"),
+        (["live", "live.detect_every=0"], 2, "detect_every must be 1 or more"),
+        (["live", "live.detector_score=65"], 2, "detector_score must be between"),
         (["live", "surplus"], 2, "expected KEY=VALUE, received 'surplus'"),
         (["predict", "--out", "faces.csv"], 2, "give one or more pictures"),
         (["score", "missing"], 2, "there is no"),

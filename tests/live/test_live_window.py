@@ -132,6 +132,14 @@ def test_a_closed_window_ends_the_loop_and_frees_the_camera(desk, stage, gui):
     assert len(seen) == 1
 
 
+def test_a_backend_that_ends_with_its_window_is_a_closed_window(desk, monkeypatch):
+    def refuse(*arguments):
+        raise cv2.error("NULL guiReceiver (please create a window)")
+
+    monkeypatch.setattr(window.cv2, "getWindowProperty", refuse)
+    assert desk.window(desk.view) is False
+
+
 def test_m_mirrors_what_is_seen_and_not_what_is_read(desk, stage, classifier):
     plain = press(desk)
     calls = len(classifier.calls)

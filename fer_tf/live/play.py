@@ -83,9 +83,6 @@ def play(
         if folder and annotate and source.is_live:
             annotator = Annotator(folder / session.ANNOTATED, source.rate)
             logs.append(stack.enter_context(contextlib.closing(annotator)))
-        if folder and annotate and source.is_live:
-            annotator = Annotator(folder / session.ANNOTATED, source.rate)
-            logs.append(stack.enter_context(contextlib.closing(annotator)))
         screens: list[loop.Screen] = []
         if folder and not source.is_live:
             writing = video.writing(folder / session.ANNOTATED, source.rate)

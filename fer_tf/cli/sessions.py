@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from fer_tf.cli import quiet
 from fer_tf.cli.live import FILE
 from fer_tf.cli.live import FOLDER
 from fer_tf.cli.live import bundle_option
@@ -44,16 +45,12 @@ def predict(
     fer-tf predict holiday.jpg album/ --bundle runs/quickstart/bundle --out faces.csv
     """
     from fer_tf.live import predict as pictures
-    from fer_tf.live.recogniser import find_bundle
-    from fer_tf.runtime.classifier import Classifier
 
     if not names:
         raise UserError("give one or more pictures, or folders of pictures.")
     pictures.check_suffix(out)
     if cropped:
-        classifier = Classifier(find_bundle(bundle), threads)
-        warn_of_smoke(classifier.bundle)
-        recogniser = pictures.of_cropped(classifier)
+        recogniser = pictures.of_cropped(_classifier(bundle, threads))
     else:
         recogniser = recogniser_of(config, bundle, detector_model, threads)
     found = pictures.predict([Path(name) for name in names], recogniser, out)
@@ -62,6 +59,16 @@ def predict(
         f"{len(found.without_face)} without a face, "
         f"{len(found.unreadable)} that cannot be read"
     )
+
+
+def _classifier(bundle: Path | None, threads: int) -> Any:
+    from fer_tf.live.recogniser import find_bundle
+    from fer_tf.runtime.classifier import Classifier
+
+    with quiet.unless_it_fails():
+        classifier = Classifier(find_bundle(bundle), threads)
+    warn_of_smoke(classifier.bundle)
+    return classifier
 
 
 @click.command()
@@ -174,11 +181,8 @@ def replay(
     fer-tf replay sessions/talk --out sessions/bare live.smoothing_ms=0
     """
     from fer_tf.live import replay as replaying
-    from fer_tf.live.recogniser import find_bundle
-    from fer_tf.runtime.classifier import Classifier
 
-    classifier = Classifier(find_bundle(bundle), threads)
-    warn_of_smoke(classifier.bundle)
+    classifier = _classifier(bundle, threads)
     counts = replaying.replay(session, classifier, out, overrides=overrides, film=film)
     click.echo(
         f"{out}: {counts['frames']} frames, {counts['faces']} faces answered by "

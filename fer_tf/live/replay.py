@@ -92,6 +92,11 @@ def replay(
         OutsideError: the film cannot be read, or ends before a finished session does.
     """
     session.check_free(out)
+    if not (folder / session.SESSION).is_file():
+        raise UserError(
+            f"{folder} is not a session: it holds no {session.SESSION}. Make one with "
+            "`fer-tf live --out DIR`."
+        )
     summary = files.read_json(folder / session.SESSION)
     moments = read_moments(folder / session.FRAMES)
     live = settings(summary, overrides)

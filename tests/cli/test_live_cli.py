@@ -108,7 +108,7 @@ def test_where_no_camera_opens_that_is_said(monkeypatch):
         (["live", "surplus"], 2, "expected KEY=VALUE, received 'surplus'"),
         (["predict", "--out", "faces.csv"], 2, "give one or more pictures"),
         (["score", "missing"], 2, "there is no"),
-        (["replay", "missing", "--out", "again"], 2, "session.json does not exist"),
+        (["replay", "missing", "--out", "again"], 2, "missing is not a session"),
         (["benchmark", "--bundle", "missing"], 2, "missing is not a bundle"),
     ],
 )

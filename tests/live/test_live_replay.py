@@ -348,7 +348,7 @@ def csv_header(folder):
 
 
 def test_a_folder_that_is_no_session_is_named(every_pixel, tmp_path):
-    with pytest.raises(UserError, match="session.json does not exist"):
+    with pytest.raises(UserError, match="is not a session: it holds no session.json"):
         replay.replay(tmp_path, every_pixel, tmp_path / "again")
     files.write_json(tmp_path / "session.json", {})
     (tmp_path / "frames.csv").write_text("a,b\n1,2\n")

@@ -93,7 +93,7 @@ def check(
     close = found["max_difference"] <= tolerance.max_difference
     if not (close and found["same_labels"] >= tolerance.same_labels):
         raise CheckFailed(
-            f"the bundle {bundle.folder} differs from its Keras model on "
+            f"the bundle {bundle.name} differs from its Keras model on "
             f"{len(received)} faces: probabilities by up to "
             f"{found['max_difference']:.2g} (at most {tolerance.max_difference:g}), "
             f"same labels {found['same_labels']:.2%} (at least "

@@ -18,6 +18,7 @@ from export.bundle import write_bundle
 from fer_tf import files
 from fer_tf import metrics
 from fer_tf.calibration import Calibration
+from fer_tf.calibration import Scaling
 from fer_tf.config import Config
 from fer_tf.data import pipeline
 from fer_tf.data.pipeline import Faces
@@ -102,17 +103,17 @@ class _Export:
         calibration = Calibration.load(self._run.calibration)
         exported: dict[str, Any] = {}
         if self._precision != "float32":
-            draft = self._tflite(model, refit.IDENTITY)
-            answers = validation.with_logits(self._draft_logits(folder, draft))
+            tflite = self._tflite(model, refit.IDENTITY)
+            answers = validation.with_logits(self._logits_of(folder, tflite))
             exported["validation"] = self._judged(validation, answers, calibration)
             calibration = refit.calibrate(answers, like=calibration)
+        # An int8 file holds no scaling: it is what it was.
         if self._precision != "int8":
-            # An int8 file holds no scaling: it is the draft.
-            draft = self._tflite(model, calibration.scaling)
-        bundle = self._bundle(folder, draft, calibration, exported)
+            tflite = self._tflite(model, calibration.scaling)
+        bundle = self._bundle(folder, tflite, calibration, exported)
         expected = metrics.softmax(calibration.scaling.apply(validation.logits))
         exported["parity"] = parity.check(bundle, self._answers_of(bundle), expected)
-        self._bundle(folder, draft, calibration, exported)
+        self._bundle(folder, tflite, calibration, exported)
         log.info(
             "The bundle answers as the model does: at most %.1e apart, and the same "
             "label for %.2f %% of %d validation faces.",
@@ -121,7 +122,7 @@ class _Export:
             exported["parity"]["n"],
         )
 
-    def _tflite(self, model: keras.Model, scaling: refit.Scaling) -> bytes:
+    def _tflite(self, model: keras.Model, scaling: Scaling) -> bytes:
         pictures = self._representative() if self._precision == "int8" else None
         return convert.to_tflite(model, scaling, self._precision, pictures)
 
@@ -147,13 +148,19 @@ class _Export:
         """Return the Keras model's logits of validation, on this machine's CPU."""
         logits = parity.model_logits(model, self._prepared(self._faces))
         stored = Predictions.load(self._run.predictions).split("validation")
+        if not np.array_equal(stored.keys, self._faces.keys):
+            raise UserError(
+                f"{self._run.predictions} is of other pictures than those that "
+                f"{self._experiment.manifest} keeps. Let the student answer again: "
+                f"delete {self._run.path / 'predict.json'}, then run its stage."
+            )
         return stored.with_logits(logits)
 
     def _answers_of(self, bundle: Bundle) -> np.ndarray:
         return parity.bundle_probabilities(bundle, self._crops())
 
-    def _draft_logits(self, folder: Path, tflite: bytes) -> np.ndarray:
-        """Return the logits that a file answers itself, through the runtime."""
+    def _logits_of(self, folder: Path, tflite: bytes) -> np.ndarray:
+        """Return what an unscaled file answers, through the runtime: logits [n, 7]."""
         unscaled = dataclasses.replace(
             Calibration.load(self._run.calibration), **vars(refit.IDENTITY)
         )

@@ -31,6 +31,9 @@ from fer_tf.live.tracker import iou
 from fer_tf.live.view import View
 
 EVERY = (1, 2, 3)
+# So wide are frames whose faces are too small for one look.
+SMALL_PX = 80
+SETTINGS = {"side_px": 640, "score": 0.65}
 SAME_FACE_IOU = 0.5
 HEAD = "| film | size | frames |"
 
@@ -43,6 +46,7 @@ def main() -> None:
     films = {path.name: _read(path, options.frames) for path in options.film}
     print(f"{os.cpu_count()} CPU cores, OpenCV {cv2.__version__}, one thread each\n")
     _compare_detectors(films)
+    _compare_looks(films)
     _compare_looking_less(films, recogniser)
     _time_the_whole_way(options, recogniser)
 
@@ -77,10 +81,10 @@ def _compare_detectors(films: dict[str, list[Frame]]) -> None:
     print("The detector, onnxruntime against `cv2.FaceDetectorYN`:\n")
     print(f"{HEAD} faces | onnxruntime, ms | OpenCV, ms | ratio | boxes differ by |")
     print("|---|---|---|---|---|---|---|---|")
-    model, settings = yunet_model.find(), {"side_px": 640, "score": 0.65}
+    model = yunet_model.find()
     ways = (
-        yunet.OnnxYuNet(model, threads=1, **settings),
-        yunet.OpenCvYuNet(model, **settings),
+        yunet.OnnxYuNet(model, threads=1, **SETTINGS),
+        yunet.OpenCvYuNet(model, **SETTINGS),
     )
     for name, frames in films.items():
         for way in ways:
@@ -112,12 +116,55 @@ def _apart_px(first: Sequence[Detection], second: Sequence[Detection]) -> float:
     return float(np.abs(np.subtract(*boxes)).max(initial=0.0))
 
 
+class _OneLook(yunet.OnnxYuNet):
+    def __call__(self, frame_bgr: np.ndarray) -> list[Detection]:
+        return self._look(frame_bgr, min(self._side_px, max(frame_bgr.shape[:2])))
+
+
+def _compare_looks(films: dict[str, list[Frame]]) -> None:
+    """Ask one look and two for small faces, and where faces are painted over."""
+    print("\nA second look, twice as large, where the first finds nothing:\n")
+    print("| film | frames | | found by one look | by two | one, ms | two, ms |")
+    print("|---|---|---|---|---|---|---|")
+    ways = [
+        kind(yunet_model.find(), threads=1, **SETTINGS)
+        for kind in (_OneLook, yunet.OnnxYuNet)
+    ]
+    changes = {f"{SMALL_PX} px wide": _small, "faces painted over": _painted_over}
+    for name, frames in films.items():
+        for change, changed in changes.items():
+            times, found = np.zeros((len(frames), 2)), [0, 0]
+            for number, frame in enumerate(frames):
+                pixels = changed(frame.pixels_bgr, ways[0])
+                for place in (0, 1) if number % 2 else (1, 0):
+                    times[number, place], faces = _timed(ways[place], pixels)
+                    found[place] += len(faces)
+            one, two = np.median(times, axis=0)
+            print(f"| {name} | {len(frames)} | {change} ", end="")
+            print(f"| {found[0]} | {found[1]} | {one:.1f} | {two:.1f} |")
+
+
+def _small(pixels: np.ndarray, _: object) -> np.ndarray:
+    return yunet.resize(pixels, SMALL_PX)[0]
+
+
+def _painted_over(pixels: np.ndarray, detector: yunet.YuNet) -> np.ndarray:
+    """Fill each face, and half as much around it, with the frame's mean."""
+    painted = pixels.copy()
+    for face in detector(pixels):
+        x, y, width, height = face.box_xywh_px
+        box = (x - width / 2, y - height / 2, 2 * width, 2 * height)
+        colour = pixels.mean(axis=(0, 1)).tolist()
+        cv2.rectangle(painted, tuple(map(int, box)), colour, cv2.FILLED)
+    return painted
+
+
 def _compare_looking_less(
     films: dict[str, list[Frame]], recogniser: Recogniser
 ) -> None:
     print("\n`live.detect_every`: every n-th frame, and boxes carried in between.\n")
     print(f"{HEAD} every | find, ms a frame | ratio | faces kept ", end="")
-    print("| box overlap | same label |\n|---|---|---|---|---|---|---|---|---|")
+    print("| box overlap | answers apart | same label |\n" + "|---" * 10 + "|")
     for name, frames in films.items():
         readers = [
             loop.Reader(recogniser, LiveConfig(detect_every=every)) for every in EVERY
@@ -130,36 +177,36 @@ def _compare_looking_less(
             np.mean([view.stages_ms["detect"] for view in each]) for each in views
         ]
         for every, each, mean in zip(EVERY, views, means, strict=True):
-            kept, overlap, agreed = _agreement(views[0], each)
+            kept, overlap, apart, agreed = _agreement(views[0], each)
             print(f"| {name} | {_size(frames)} | {len(frames)} | {every} | ", end="")
             print(f"{mean:.1f} | {mean / means[0]:.2f} | {kept:.1%} | ", end="")
-            print(f"{overlap:.3f} | {agreed:.1%} |")
+            print(f"{overlap:.3f} | {apart:.3f} | {agreed:.1%} |")
 
 
 def _agreement(
     wanted: Sequence[View], received: Sequence[View]
-) -> tuple[float, float, float]:
-    """Return how many faces are there again, their boxes' overlap, and how many of
-    them show the same label; the first and last as shares."""
-    overlaps, agreed, faces = [], 0, 0
+) -> tuple[float, float, float, float]:
+    """Return how well faces that were carried agree with those that were detected.
+
+    Returns:
+        The share of faces that are there again; of these the mean overlap (IoU), the
+        mean distance of the smoothed answers (total variation, in 0..1), and the share
+        with the same label.
+    """
+    overlaps, apart, same, faces = [], [], [], 0
     for one, other in zip(wanted, received, strict=True):
         faces += len(one.faces)
         for face in one.faces:
-            overlap, same = max(
-                (
-                    (
-                        iou(face.face.box_xywh_px, again.face.box_xywh_px),
-                        again.label == face.label,
-                    )
-                    for again in other.faces
-                ),
-                default=(0.0, False),
-            )
+            box = face.face.box_xywh_px
+            near = [(iou(box, two.face.box_xywh_px), two) for two in other.faces]
+            overlap, again = max(near, key=lambda pair: pair[0], default=(0.0, None))
             if overlap >= SAME_FACE_IOU:
                 overlaps.append(overlap)
-                agreed += same
-    found = max(len(overlaps), 1)
-    return len(overlaps) / max(faces, 1), float(np.mean(overlaps)), agreed / found
+                answers = face.smoothed.probabilities, again.smoothed.probabilities
+                apart.append(np.abs(np.subtract(*answers)).sum() / 2)
+                same.append(face.label == again.label)
+    means = [float(np.mean(values)) for values in (overlaps, apart, same)]
+    return len(same) / faces, *means
 
 
 def _time_the_whole_way(options: argparse.Namespace, recogniser: Recogniser) -> None:

@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from fer_tf.errors import OutsideError
 from fer_tf.live import overlay
@@ -71,7 +70,7 @@ class Recorder:
             return None
         first = self._frames
         for _ in range(max(1, self._due(view.frame.time_ms))):
-            self._writer.write(even(pixels))
+            self._writer.write(video.even(pixels))
             self._frames += 1
         return first
 
@@ -121,13 +120,3 @@ class Annotator:
     def close(self) -> None:
         """Finish the film."""
         self._recorder.close()
-
-
-def even(pixels: np.ndarray) -> np.ndarray:
-    """Repeat the last row and column of odd sides: OpenCV writes no odd films."""
-    height, width = pixels.shape[:2]
-    if height % 2 == width % 2 == 0:
-        return pixels
-    return cv2.copyMakeBorder(
-        pixels, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE
-    )

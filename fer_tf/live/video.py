@@ -10,7 +10,6 @@ import numpy as np
 
 from fer_tf import files
 from fer_tf.errors import OutsideError
-from fer_tf.live.recording import even
 
 CODEC = cv2.VideoWriter.fourcc(*"mp4v")
 
@@ -93,3 +92,13 @@ def fit(frame: np.ndarray, size_wh_px: tuple[int, int]) -> np.ndarray:
     bottom, right = top + inner[1], left + inner[0]
     canvas[top:bottom, left:right] = cv2.resize(frame, inner)
     return canvas
+
+
+def even(pixels: np.ndarray) -> np.ndarray:
+    """Repeat the last row and column of odd sides: OpenCV writes no odd films."""
+    height, width = pixels.shape[:2]
+    if height % 2 == width % 2 == 0:
+        return pixels
+    return cv2.copyMakeBorder(
+        pixels, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE
+    )

@@ -1,6 +1,7 @@
 """What conversion costs is measured, undone where it can be, and refused otherwise."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -9,6 +10,15 @@ from export import refit
 from fer_tf import metrics
 from fer_tf.calibration import Calibration
 from fer_tf.errors import CheckFailed
+from fer_tf.metrics import bootstrap
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    """Intervals of twenty draws: these tests are about the values themselves."""
+    fewer = functools.partial(bootstrap.bootstrap_interval, resamples=20)
+    for module in (bootstrap, metrics):
+        monkeypatch.setattr(module, "bootstrap_interval", fewer)
 
 
 @pytest.fixture

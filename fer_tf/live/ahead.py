@@ -25,14 +25,17 @@ class Ahead:
 
     def __iter__(self) -> Iterator[Any]:
         self._thread.start()
-        while True:
-            kind, item = self._taken.get()
-            if kind == "item":
-                yield item
-            elif kind == "error":
+        while not self._closing.is_set():
+            try:
+                # With a timeout, or Ctrl-C would go unheard on Windows.
+                kind, item = self._taken.get(timeout=LOOK_S)
+            except queue.Empty:
+                continue
+            if kind == "error":
                 raise item
-            else:
+            if kind == "end":
                 return
+            yield item
 
     def close(self) -> None:
         """Stop the thread, which ends before the next item."""

@@ -279,6 +279,7 @@ class Script:
 def quickly(monkeypatch):
     """Let a camera be opened again at once."""
     monkeypatch.setattr(camera, "RETRY_S", 0.002)
+    monkeypatch.setattr(camera, "CLOSE_S", 0.2)
     monkeypatch.setattr(camera, "TICK_S", 0.002)
 
 

@@ -83,14 +83,8 @@ def play(
         if folder and annotate and source.is_live:
             annotator = Annotator(folder / session.ANNOTATED, source.rate)
             logs.append(stack.enter_context(contextlib.closing(annotator)))
-        screens: list[loop.Screen] = []
-        if folder and not source.is_live:
-            writing = video.writing(folder / session.ANNOTATED, source.rate)
-            screens.append(_annotated(stack.enter_context(writing)))
-        if not headless:
-            controls = Controls(reader, recorder, keep, clock)
-            window = Window(controls, in_pace=not source.is_live, clock=clock)
-            screens.append(stack.enter_context(contextlib.closing(window)))
+        controls = None if headless else Controls(reader, recorder, keep, clock)
+        screens = _screens(stack, source, folder, controls, clock)
         try:
             loop.run(source, reader, logs, screens)
         except KeyboardInterrupt:
@@ -102,6 +96,24 @@ def play(
     if fault:
         raise fault
     return counts.to_dict()
+
+
+def _screens(
+    stack: contextlib.ExitStack,
+    source: Source,
+    folder: Path | None,
+    controls: Controls | None,
+    clock: Callable[[], float],
+) -> list[loop.Screen]:
+    """Open what shows the views: a film's annotated copy, and a window."""
+    screens: list[loop.Screen] = []
+    if folder and not source.is_live:
+        writing = video.writing(folder / session.ANNOTATED, source.rate)
+        screens.append(_annotated(stack.enter_context(writing)))
+    if controls:
+        window = Window(controls, in_pace=not source.is_live, clock=clock)
+        screens.append(stack.enter_context(contextlib.closing(window)))
+    return screens
 
 
 def _annotated(writer: video.FilmWriter) -> loop.Screen:

@@ -33,7 +33,7 @@ EVERY_S = 4.0
 FAULT_FRAMES = 10
 AWAY_S = 2.0
 STALL_S = 1.5
-# More than this, from the second minute to the last, is growth.
+# More than this in the second half is growth; in the first, buffers find their sizes.
 MOST_GROWTH_MB = 5.0
 
 
@@ -202,9 +202,9 @@ def _report(held: np.ndarray) -> int:
         print(f"| {minute + 1:.0f} | {frames:.0f} | {silences:.0f} ", end="")
         print(f"| {memory:.1f} | {rows[:, 3].max():.1f} ", end="")
         print(f"| {threads:.0f} | {files:.0f} |")
-    settled = np.array(medians)[min(1, len(medians) - 1):]
-    growth = settled[-1] - settled[0]
-    print(f"\nfrom the second minute to the last: {growth[0]:+.1f} MB, ", end="")
+    half = np.array(medians)[len(medians) // 2:]
+    growth = half[-1] - half[0]
+    print(f"\nover the second half: {growth[0]:+.1f} MB, ", end="")
     print(f"{growth[1]:+.0f} threads, {growth[2]:+.0f} files")
     return int(growth[0] > MOST_GROWTH_MB or growth[1] > 0 or growth[2] > 0)
 

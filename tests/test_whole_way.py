@@ -278,7 +278,6 @@ def write_fer2013(path):
         (("export",), "fer-tf data clean"),
         (("data", "build", "fer2013"), "fer2013.csv"),
         (("data", "clean", "fer2013"), "fer-tf data build"),
-        (("replay", "somewhere"), "not built yet"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_tf.calibration import Calibration
 from fer_tf.calibration import Scaling
-from fer_tf.calibration import halves
+from fer_tf.calibration import cross_calibrated
 from fer_tf.errors import CheckFailed
 from fer_tf.evaluation import comparison
 from fer_tf.evaluation.scoring import CROSS_FITTED
@@ -104,10 +104,13 @@ def _cross_scaled(
     scored: SplitPredictions, fitted_on: SplitPredictions, method: str, seed: int
 ) -> SplitPredictions:
     """Return answers with each half scaled as fits the other half of `fitted_on`."""
-    mask = halves(scored.groups, seed)
-    scaled = np.array(scored.logits, np.float64)
-    for half in (mask, ~mask):
-        other = fitted_on.take(~half)
-        fitted = Scaling.fit(other.logits, other.labels, method)
-        scaled[half] = fitted.apply(scored.logits[half])
-    return scored.with_logits(scaled)
+    return scored.with_logits(
+        cross_calibrated(
+            fitted_on.logits,
+            fitted_on.labels,
+            fitted_on.groups,
+            seed,
+            method,
+            applied_to=scored.logits,
+        )
+    )

@@ -158,13 +158,20 @@ def cross_calibrated(
     groups: np.ndarray,
     seed: int,
     method: str = "temperature",
+    applied_to: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return scaled logits [n, 7], each half of them by what fits the other half."""
+    """Return scaled logits [n, 7], each half of them by what fits the other half.
+
+    Args:
+        applied_to: [n, 7], other logits of the same records, which are scaled by what
+            fits `logits`; None is `logits` themselves.
+    """
     mask = halves(groups, seed)
-    scaled = np.array(logits, np.float64)
+    applied_to = logits if applied_to is None else applied_to
+    scaled = np.array(applied_to, np.float64)
     for scored in (mask, ~mask):
         fitted = Scaling.fit(logits[~scored], labels[~scored], method)
-        scaled[scored] = fitted.apply(logits[scored])
+        scaled[scored] = fitted.apply(applied_to[scored])
     return scaled
 
 

@@ -6,6 +6,7 @@ face changes at the stroke of a clock.
 """
 
 import csv
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from itertools import pairwise
 from operator import attrgetter
 from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -27,6 +29,8 @@ from fer_tf.labels import NAMES
 
 HOLD_MS = 600.0
 AROUND_CHANGE_MS = 250.0
+
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
@@ -85,15 +89,7 @@ def read_frames(path: Path) -> list[SeenFrame]:
     Raises:
         UserError: it is not there, or not a session's.
     """
-    try:
-        return [
-            _seen_frame(list(lines))
-            for _, lines in groupby(lines_of(path), itemgetter("frame"))
-        ]
-    except UserError:
-        raise
-    except (KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path} is not a session's frames.csv: {error!r}.") from None
+    return by_frame(path, _seen_frame)
 
 
 def subjects_of(frames: Sequence[SeenFrame], labels: Path | None) -> list[Subject]:
@@ -146,14 +142,24 @@ def read_intervals(path: Path) -> list[Interval]:
     return _merged(intervals)
 
 
-def lines_of(path: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows of a `frames.csv`; half of one, where it was killed, is none.
+def by_frame(path: Path, read: Callable[[list[dict[str, str]]], Seen]) -> list[Seen]:
+    """Return what `read` makes of each frame's rows in a `frames.csv`.
+
+    Half a row, where the session was killed, is none.
 
     Raises:
-        UserError: it is not there, or not a text.
+        UserError: it is not there, or not a session's.
     """
     whole, newline, _ = _text_of(path).rpartition("\n")
-    yield from _lines(whole + newline)
+    try:
+        return [
+            read(list(lines))
+            for _, lines in groupby(_lines(whole + newline), itemgetter("frame"))
+        ]
+    except UserError:
+        raise
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{path} is not a session's frames.csv: {error!r}.") from None
 
 
 def _text_of(path: Path) -> str:

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -170,15 +168,7 @@ def read_moments(path: Path) -> list[Moment]:
     Raises:
         UserError: it is not there, or not a session's.
     """
-    try:
-        return [
-            _moment(list(lines))
-            for _, lines in groupby(labelled.lines_of(path), itemgetter("frame"))
-        ]
-    except UserError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is not a session's frames.csv: {error!r}.") from None
+    return labelled.by_frame(path, _moment)
 
 
 def settings(summary: Mapping[str, Any], overrides: Sequence[str]) -> LiveConfig:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fer_tf.live.detection import Detection
 from fer_tf.live.detection import Detector
+from fer_tf.live.yunet import resize
 
 # Points are followed in frames whose longer side is this.
 SIDE_PX = 320
@@ -53,12 +54,8 @@ class Finder:
 
 def _small_grey(frame_bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return a small grey frame, and [x, y], its pixels per pixel of the original."""
-    height, width = frame_bgr.shape[:2]
-    factor = min(1.0, SIDE_PX / max(height, width))
-    size = max(1, round(width * factor)), max(1, round(height * factor))
     grey = cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2GRAY)
-    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    return small, np.divide(size, (width, height))
+    return resize(grey, min(SIDE_PX, max(grey.shape)))
 
 
 def carry(

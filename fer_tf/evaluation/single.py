@@ -137,11 +137,7 @@ def _asked(
 
 def _calibrate(subject: Subject, run: RunFolder, own: RunFolder | None) -> None:
     wanted = subject.config.calibrate
-    step = Step(
-        run.path / "steps" / "calibrate.json",
-        dataclasses.asdict(wanted),
-        [run.predictions],
-    )
+    step = stages.calibration_step(run, wanted)
     if step.is_done():
         return
     if own and _was_calibrated(own, step.settings):
@@ -161,11 +157,7 @@ def _was_calibrated(own: RunFolder, settings: Mapping[str, Any]) -> bool:
 
 
 def _score(subject: Subject, run: RunFolder, about: Mapping[str, Any]) -> None:
-    step = Step(
-        run.path / "steps" / "evaluate.json",
-        {"seed": subject.config.seed},
-        [run.predictions, run.calibration],
-    )
+    step = stages.evaluation_step(run, subject.config.seed)
     if step.is_done():
         return
     figures = stages.evaluate(run, subject.config.seed)

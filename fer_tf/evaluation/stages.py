@@ -27,14 +27,28 @@ log = logging.getLogger(__name__)
 def calibrate_all(config: Config, experiment: Experiment) -> None:
     """Write `calibration.json` of every model that has answered, from validation."""
     for run in answered_runs(config, experiment).values():
-        step = Step(
-            run.path / "steps" / "calibrate.json",
-            dataclasses.asdict(config.calibrate),
-            [run.predictions],
-        )
+        step = calibration_step(run, config.calibrate)
         if not step.is_done():
             calibrate(run, config.calibrate)
             step.finish([run.calibration])
+
+
+def calibration_step(run: RunFolder, wanted: CalibrateConfig) -> Step:
+    """Return the step that writes a run's `calibration.json`."""
+    return Step(
+        run.path / "steps" / "calibrate.json",
+        dataclasses.asdict(wanted),
+        [run.predictions],
+    )
+
+
+def evaluation_step(run: RunFolder, seed: int) -> Step:
+    """Return the step that writes a run's `metrics.json`."""
+    return Step(
+        run.path / "steps" / "evaluate.json",
+        {"seed": seed},
+        [run.predictions, run.calibration],
+    )
 
 
 def calibrate(run: RunFolder, wanted: CalibrateConfig) -> Calibration:
@@ -72,11 +86,7 @@ def evaluate_all(
     runs = answered_runs(config, experiment)
     for name, run in runs.items():
         experiment.need(run.calibration, "fer-tf calibrate")
-        step = Step(
-            run.path / "steps" / "evaluate.json",
-            {"seed": config.seed},
-            [run.predictions, run.calibration],
-        )
+        step = evaluation_step(run, config.seed)
         if not step.is_done():
             log.info("Scoring %s.", name)
             files.write_json(run.metrics, evaluate(run, config.seed))

@@ -84,14 +84,22 @@ def over_seeds(labels: np.ndarray, probs: np.ndarray) -> dict[str, Any]:
     """
     by_seed = [metrics.summary(labels, probs[:, k]) for k in range(probs.shape[1])]
     names = [name for name, value in by_seed[0].items() if isinstance(value, float)]
-    values = np.array([[summary[name] for name in names] for summary in by_seed])
-    spread = values.std(axis=0, ddof=1).tolist()
-    return {
-        **dict(zip(names, values.mean(axis=0).tolist(), strict=True)),
-        "spread": dict(zip(names, spread, strict=True)),
-        "n": len(labels),
-        "by_seed": by_seed,
-    }
+    return {**mean_and_spread(by_seed, names), "n": len(labels), "by_seed": by_seed}
+
+
+def mean_and_spread(
+    by_seed: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> dict[str, Any]:
+    """Return the named figures' means over seeds, and `spread`, their deviations.
+
+    The standard deviation is that over seeds - 1; of one seed there is none.
+    """
+    values = np.array([[figures[name] for name in names] for figures in by_seed])
+    content = dict(zip(names, values.mean(axis=0).tolist(), strict=True))
+    if len(by_seed) > 1:
+        spread = values.std(axis=0, ddof=1).tolist()
+        content["spread"] = dict(zip(names, spread, strict=True))
+    return content
 
 
 def minus(

@@ -162,17 +162,16 @@ def _over_seeds(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     Of several seeds an interval is the mean of theirs: how far the figure of one
     training may lie off because the test is a sample.
     """
-    values = np.array([[each[name] for name in FIGURES] for each in seeds])
-    content = dict(zip(FIGURES, values.mean(axis=0).tolist(), strict=True))
+    content = comparison.mean_and_spread(seeds, FIGURES)
     content["intervals"] = {
         name: np.mean([each["intervals"][name] for each in seeds], axis=0).tolist()
         for name in FIGURES
         if name in seeds[0]["intervals"]
     }
     if len(seeds) > 1:
-        spread = values.std(axis=0, ddof=1).tolist()
-        content["spread"] = dict(zip(FIGURES, spread, strict=True))
-        content["by_seed"] = dict(zip(FIGURES, values.T.tolist(), strict=True))
+        content["by_seed"] = {
+            name: [each[name] for each in seeds] for name in FIGURES
+        }
     return content
 
 

@@ -130,7 +130,9 @@ def evaluate(
             "--out, --manifest and --crops are for models: expected a run's folder, a "
             "bundle's folder or a .keras file, received none."
         )
-    _evaluate_experiment(config, started(config, runs), pictures)
+    experiment = started(config, runs)
+    evaluate_experiment(config, experiment, pictures)
+    click.echo(experiment.report.with_suffix(".html"))
 
 
 def _evaluate_models(
@@ -162,9 +164,10 @@ def _evaluate_models(
         click.echo(folder / "report.html")
 
 
-def _evaluate_experiment(
+def evaluate_experiment(
     config: Config, experiment: Experiment, pictures: bool
 ) -> None:
+    """Score an experiment's models and write its report, with `pictures` if wanted."""
     from fer_tf.evaluation import stages
 
     find = None
@@ -174,7 +177,6 @@ def _evaluate_experiment(
 
         find = partial(pixels.find, config, experiment.manifest)
     stages.evaluate_all(config, experiment, find)
-    click.echo(experiment.report.with_suffix(".html"))
 
 
 def _figures_table(name: str, test: Mapping[str, Any]) -> Table:

@@ -60,6 +60,7 @@ def _steps(config: Config, experiment: Experiment, pictures: bool) -> Steps:
     from fer_tf import fusion
     from fer_tf import models
     from fer_tf.cli import data
+    from fer_tf.cli import evaluate
     from fer_tf.cli import train
     from fer_tf.evaluation import stages
 
@@ -102,7 +103,10 @@ def _steps(config: Config, experiment: Experiment, pictures: bool) -> Steps:
     ]
     steps += [
         ("Calibrate", partial(stages.calibrate_all, config, experiment)),
-        ("Evaluate", partial(_evaluate, config, experiment, pictures)),
+        (
+            "Evaluate",
+            partial(evaluate.evaluate_experiment, config, experiment, pictures),
+        ),
         ("Export the student", partial(export_student, config, experiment)),
     ]
     if config.live.drawn_clip:
@@ -128,14 +132,6 @@ def _clean(config: Config, experiment: Experiment, pictures: bool) -> None:
         step.finish([experiment.manifest])
     elif pictures:
         data.write_page(experiment.manifest, data_dir, pictures)
-
-
-def _evaluate(config: Config, experiment: Experiment, pictures: bool) -> None:
-    from fer_tf.evaluation import pictures as pixels
-    from fer_tf.evaluation import stages
-
-    find = partial(pixels.find, config, experiment.manifest) if pictures else None
-    stages.evaluate_all(config, experiment, find)
 
 
 def _rehearse(config: Config, experiment: Experiment) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from fer_tf.cli.live import FOLDER
+from fer_tf.cli.live import detector_option
 from fer_tf.cli.options import recipe
 from fer_tf.cli.options import runs_option
 from fer_tf.cli.options import started
@@ -13,14 +15,10 @@ from fer_tf.config import Config
 @click.command()
 @recipe(tensorflow=True)
 @runs_option
-@click.option(
-    "--detector-model",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="YuNet's ONNX file.  [default: $FER_TF_DETECTOR, else fetched once]",
-)
+@detector_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="The bundle's folder.  [default: bundle/ of the experiment]",
 )
 def export(

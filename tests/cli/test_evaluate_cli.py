@@ -1,21 +1,12 @@
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from fer_tf import files
-from fer_tf.cli.main import main
 from fer_tf.experiment import Experiment
 from fer_tf.fusion import SoftLabels
 
 TINY = ["experiment=demo", "soft_labels.views=2"]
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch):
-    """A function that runs `fer-tf` in an empty folder and returns its result."""
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
 @pytest.fixture

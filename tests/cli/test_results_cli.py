@@ -26,13 +26,6 @@ def finished(tmp_path_factory, answer):
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch):
-    """A function that runs `fer-tf` in an empty folder and returns its result."""
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(main, arguments)
-
-
-@pytest.fixture
 def evaluated(finished, tmp_path):
     """The experiment `runs/demo` of that folder, to be changed."""
     shutil.copytree(finished, tmp_path / "runs")

@@ -9,6 +9,7 @@ pytest.importorskip("tensorflow_datasets")
 
 from fer_tf import config as recipes  # noqa: E402
 from fer_tf.cli import data  # noqa: E402
+from fer_tf.cli import evaluate  # noqa: E402
 from fer_tf.evaluation import stages  # noqa: E402
 from fer_tf.experiment import Experiment  # noqa: E402
 
@@ -49,9 +50,9 @@ def test_the_report_is_given_pixels_only_where_asked_for(
     experiment, given = Experiment(tmp_path), []
     monkeypatch.setattr(stages, "evaluate_all", lambda *args: given.append(args[-1]))
     run._clean(config, experiment, pictures=False)
-    run._evaluate(config, experiment, pictures=False)
+    evaluate.evaluate_experiment(config, experiment, pictures=False)
     assert given.pop() is None
-    run._evaluate(config, experiment, pictures=True)
+    evaluate.evaluate_experiment(config, experiment, pictures=True)
     (key,) = _kept_test_keys(experiment)[:1]
     found = given.pop()([key])
     assert list(found) == [key]

@@ -150,9 +150,24 @@ def cut(frame: np.ndarray, square_xywh_px: Sequence[float]) -> np.ndarray:
     left, top = np.round(square_xywh_px[:2]).astype(int)
     side = max(1, int(round(square_xywh_px[2])))
     height, width = frame.shape[:2]
-    rows = np.clip(np.arange(top, top + side), 0, height - 1)
-    columns = np.clip(np.arange(left, left + side), 0, width - 1)
-    return frame[rows[:, None], columns]
+    rows, above, below = _within(top, side, height)
+    columns, before, after = _within(left, side, width)
+    # By slices, since by indices it takes fifty times as long.
+    square = cv2.copyMakeBorder(
+        frame[rows, columns], above, below, before, after, cv2.BORDER_REPLICATE
+    )
+    return square.reshape(side, side, *frame.shape[2:])
+
+
+def _within(start: int, length: int, end: int) -> tuple[slice, int, int]:
+    """Return what of a stretch lies in 0..end, and what is missing at its two ends.
+
+    Of a stretch that lies outside, it is the nearest pixel.
+    """
+    first = min(max(start, 0), end - 1)
+    last = max(min(start + length, end), first + 1)
+    before = min(max(-start, 0), length - 1)
+    return slice(first, last), before, length - before - (last - first)
 
 
 def shown(picture: np.ndarray, square_xywh_px: Sequence[float]) -> np.ndarray:

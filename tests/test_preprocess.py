@@ -111,9 +111,22 @@ def test_cutting_inside_is_slicing_and_outside_repeats_the_edge():
     assert cut(frame, (100, 100, 8, 8)).shape == (8, 8, 3)
 
 
-def test_cutting_copies():
+@pytest.mark.parametrize("channels", [(), (1,), (3,), (4,)])
+def test_each_pixel_of_a_cut_is_the_frames_nearest(channels):
+    for _ in range(300):
+        frame = RNG.integers(0, 256, (*RNG.integers(1, 30, 2), *channels), np.uint8)
+        left, top = RNG.integers(-50, 50, 2)
+        side = int(RNG.integers(1, 50))
+        rows = np.clip(np.arange(top, top + side), 0, frame.shape[0] - 1)
+        columns = np.clip(np.arange(left, left + side), 0, frame.shape[1] - 1)
+        expected = frame[rows[:, None], columns]
+        np.testing.assert_array_equal(cut(frame, (left, top, side, side)), expected)
+
+
+@pytest.mark.parametrize("side", [5, 10, 20])
+def test_cutting_copies(side):
     frame = np.zeros((10, 10), np.uint8)
-    cut(frame, (0, 0, 5, 5))[:] = 9
+    cut(frame, (0, 0, side, side))[:] = 9
     assert not frame.any()
 
 

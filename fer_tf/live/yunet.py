@@ -138,6 +138,8 @@ def resize(frame: np.ndarray, side_px: int) -> tuple[np.ndarray, np.ndarray]:
 def _pad(frame: np.ndarray) -> np.ndarray:
     """Extend a frame with black, right and below, to multiples of the last stride."""
     bottom, right = (-side % STRIDES[-1] for side in frame.shape[:2])
+    if not bottom and not right:
+        return frame
     return cv2.copyMakeBorder(frame, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
 
 
@@ -159,6 +161,8 @@ def decode(
     )
     score = np.sqrt(np.clip(cls, 0, 1) * np.clip(obj, 0, 1))[:, 0]
     found = np.flatnonzero(score >= least_score)
+    if not found.size:
+        return np.empty((0, 15), np.float32)
     cell = np.stack([found % columns, found // columns], axis=1).astype(np.float32)
     size = np.exp(bbox[found, 2:]) * stride
     corner = (cell + bbox[found, :2]) * stride - size / 2

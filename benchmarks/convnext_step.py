@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from fer_tf.cli import quiet
+from fer_tf import quiet
 
 # Before anything else imports it, or it greets whoever reads the table.
 quiet.import_tensorflow()

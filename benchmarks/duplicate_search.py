@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_tf import picture
-from fer_tf.cli import quiet
+from fer_tf import quiet
 from fer_tf.manifest import hashes
 from fer_tf.manifest.candidates import candidates
 from fer_tf.manifest.sketches import Sketches

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from fer_tf.cli import quiet
+from fer_tf import quiet
 
 # Before anything else imports it, or it greets whoever reads the table.
 quiet.import_tensorflow()

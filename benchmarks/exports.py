@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_tf.cli import quiet
+from fer_tf import quiet
 
 # Before anything else imports it, or it greets whoever reads the table.
 quiet.import_tensorflow()

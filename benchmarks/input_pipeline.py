@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Iterator
 
-from fer_tf.cli import quiet
+from fer_tf import quiet
 
 # Before anything else imports it, or it greets whoever reads the table.
 quiet.import_tensorflow()

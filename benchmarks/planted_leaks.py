@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 
 from fer_tf import picture
-from fer_tf.cli import quiet
+from fer_tf import quiet
 
 quiet.import_tensorflow()
 

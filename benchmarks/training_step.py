@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable
 
-from fer_tf.cli import quiet
+from fer_tf import quiet
 
 # Before anything else imports it, or it greets whoever reads the table.
 quiet.import_tensorflow()

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fer_tf import quiet
 from fer_tf.calibration import Scaling
-from fer_tf.cli import quiet
 from fer_tf.errors import unknown_name
 from fer_tf.runtime.bundle import PRECISIONS
 from fer_tf.runtime.classifier import INPUT

@@ -7,8 +7,6 @@ thresholds are fitted anew, on what the file itself answers.
 
 from typing import Any
 
-import numpy as np
-
 from fer_tf.calibration import Calibration
 from fer_tf.calibration import Scaling
 from fer_tf.calibration import cross_calibrated
@@ -23,14 +21,6 @@ MOST_NLL_GAINED = 0.02
 
 # A file that is not calibrated: its probabilities are the softmax of the logits.
 IDENTITY = Scaling(temperature=1.0)
-
-
-def logits_of(probabilities: np.ndarray) -> np.ndarray:
-    """Return logits [n, 7] of which these are the softmax.
-
-    A number added to all of a face's logits is lost, and of no account.
-    """
-    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
 
 
 def calibrate(answers: SplitPredictions, like: Calibration) -> Calibration:

@@ -165,7 +165,7 @@ class _Export:
             Calibration.load(self._run.calibration), **vars(refit.IDENTITY)
         )
         draft = self._bundle(folder, tflite, unscaled, {})
-        return refit.logits_of(self._answers_of(draft))
+        return metrics.logits_of(self._answers_of(draft))
 
     def _judged(
         self,

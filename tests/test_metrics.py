@@ -39,6 +39,16 @@ def test_softmax_ignores_a_shift_and_sums_to_one():
     np.testing.assert_allclose(probs, metrics.softmax(logits), rtol=1e-3)
 
 
+def test_probabilities_give_the_logits_back_but_for_a_number_each():
+    logits = np.random.default_rng(0).normal(size=(50, 7))
+    found = metrics.logits_of(metrics.softmax(logits).astype(np.float32)) - logits
+    np.testing.assert_allclose(found, found[:, :1].repeat(7, axis=1), atol=1e-4)
+
+
+def test_a_probability_of_0_has_a_logit():
+    assert np.isfinite(metrics.logits_of(np.array([[0.0, 1.0]], np.float32))).all()
+
+
 def test_counts_agree_with_scikit_learn(answers):
     labels, probs = answers
     predictions = probs.argmax(axis=1)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_tf import files
-from fer_tf.cli import quiet
+from fer_tf import quiet
 from fer_tf.cli.options import MODEL
 from fer_tf.cli.options import pictures_option
 from fer_tf.cli.options import recipe

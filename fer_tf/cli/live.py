@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fer_tf.cli import quiet
+from fer_tf import quiet
 from fer_tf.cli.options import recipe
 from fer_tf.config import Config
 from fer_tf.errors import OutsideError

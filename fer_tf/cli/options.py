@@ -12,8 +12,8 @@ import click
 
 from fer_tf import config as recipes
 from fer_tf import files
+from fer_tf import quiet
 from fer_tf import sources
-from fer_tf.cli import quiet
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.sources import CORPORA

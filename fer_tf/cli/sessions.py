@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fer_tf.cli import quiet
+from fer_tf import quiet
 from fer_tf.cli.live import FILE
 from fer_tf.cli.live import FOLDER
 from fer_tf.cli.live import bundle_option

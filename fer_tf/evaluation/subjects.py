@@ -237,7 +237,7 @@ def _bundle(path: Path, asked: Asked) -> Subject:
         config=dataclasses.replace(config, face=face),
         experiment=experiment,
         weights=bundle.model,
-        load=lambda: partial(_log_probs, Classifier(bundle)),
+        load=lambda: partial(_bundle_logits, Classifier(bundle)),
         beside=(path / bundles.MANIFEST,),
         raw=(
             "the probabilities that the bundle ships, its own scaling inside "
@@ -247,7 +247,7 @@ def _bundle(path: Path, asked: Asked) -> Subject:
     )
 
 
-def _log_probs(classifier: Classifier, images: Iterable[tf.Tensor]) -> np.ndarray:
-    """Return the logarithms of a bundle's probabilities, [n, 7]: logits at T = 1."""
+def _bundle_logits(classifier: Classifier, images: Iterable[tf.Tensor]) -> np.ndarray:
+    """Return logits of a bundle's probabilities, [n, 7], to be scaled with T = 1."""
     probs = np.concatenate([classifier.classify(batch.numpy()) for batch in images])
-    return np.log(np.maximum(probs, metrics.TINY))
+    return metrics.logits_of(probs)

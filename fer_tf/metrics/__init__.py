@@ -21,6 +21,7 @@ from fer_tf.metrics.counts import per_class_f1
 from fer_tf.metrics.counts import per_class_precision
 from fer_tf.metrics.counts import per_class_recall
 from fer_tf.metrics.logits import log_softmax
+from fer_tf.metrics.logits import logits_of
 from fer_tf.metrics.logits import softmax
 from fer_tf.metrics.proper_scores import TINY
 from fer_tf.metrics.proper_scores import brier
@@ -62,6 +63,7 @@ __all__ = [
     "expected_accuracy",
     "headline",
     "log_softmax",
+    "logits_of",
     "lowest_f1",
     "macro_f1",
     "nll",

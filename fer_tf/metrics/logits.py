@@ -1,4 +1,4 @@
-"""Logits to probabilities."""
+"""Logits to probabilities, and back."""
 
 import numpy as np
 
@@ -13,3 +13,12 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Return exp(z_c) / sum_k exp(z_k) over the last axis, in float64."""
     return np.exp(log_softmax(logits))
+
+
+def logits_of(probs: np.ndarray) -> np.ndarray:
+    """Return logits of which these are the softmax.
+
+    A number added to all of a row's logits is lost, and of no account. A probability
+    below the least positive number of float32's full precision counts as that.
+    """
+    return np.log(np.maximum(probs, np.finfo(np.float32).tiny))

@@ -43,16 +43,6 @@ def judge(model, logits, method="temperature"):
     return refit.judge(model, model.with_logits(logits), method, seed=0)
 
 
-def test_probabilities_give_the_logits_back_but_for_a_number_each(model):
-    probs = metrics.softmax(model.logits).astype(np.float32)
-    found = refit.logits_of(probs) - model.logits
-    np.testing.assert_allclose(found, found[:, :1].repeat(7, axis=1), atol=1e-4)
-
-
-def test_a_probability_of_0_has_a_logit():
-    assert np.isfinite(refit.logits_of(np.array([[0.0, 1.0]], np.float32))).all()
-
-
 def test_a_file_that_is_three_times_as_sure_gets_three_times_the_temperature(
     model, calibration
 ):

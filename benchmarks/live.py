@@ -24,8 +24,8 @@ from fer_tf.live import loop
 from fer_tf.live import overlay
 from fer_tf.live import yunet
 from fer_tf.live import yunet_model
-from fer_tf.live.camera import Frame
 from fer_tf.live.detection import Detection
+from fer_tf.live.frames import Frame
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.tracker import iou
 from fer_tf.live.view import View

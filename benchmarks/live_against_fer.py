@@ -199,7 +199,7 @@ def _ours(
     from fer_tf.config import LiveConfig
     from fer_tf.live import loop
     from fer_tf.live import recogniser
-    from fer_tf.live.camera import Frame
+    from fer_tf.live.frames import Frame
 
     loaded = recogniser.load(bundle, detect_side_px=side_px)
     classifier = loaded.classifier = _Timed(loaded.classifier)

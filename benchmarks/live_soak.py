@@ -24,8 +24,8 @@ import fer_tf
 from fer_tf.config import LiveConfig
 from fer_tf.live import camera
 from fer_tf.live import play
-from fer_tf.live.camera import Frame
-from fer_tf.live.camera import Silence
+from fer_tf.live.frames import Frame
+from fer_tf.live.frames import Silence
 
 RATE = 25.0
 # A fault begins so often and lasts for so many frames, or seconds.

@@ -1,7 +1,5 @@
 """Frames from a camera, a film, a picture, a folder of pictures or a URL."""
 
-import logging
-import math
 import re
 import threading
 import time
@@ -10,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -18,20 +15,15 @@ import numpy as np
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 from fer_tf.live import opencv_log
-from fer_tf.live.ahead import Ahead
+from fer_tf.live.film import Film
+from fer_tf.live.film import Pictures
+from fer_tf.live.frames import Frame
+from fer_tf.live.frames import Silence
+from fer_tf.live.frames import Source
+from fer_tf.live.frames import as_bgr
+from fer_tf.live.frames import rate_of
 from fer_tf.live.pictures import SUFFIXES
 from fer_tf.live.pictures import pictures_in
-from fer_tf.live.pictures import read_picture
-
-log = logging.getLogger(__name__)
-
-USUAL_RATE = 25.0
-# Farther apart than tracks live, so that one picture's faces are not the next one's.
-PICTURE_MS = 1000.0
-# What a film's clock may jump from one frame to the next, and be believed.
-LONGEST_GAP_MS = 60_000.0
-# Fewer of the frames that a film announces, and it is damaged.
-WHOLE = 0.9
 
 # Whoever waits for a camera looks up so often, to hear of keys.
 TICK_S = 0.05
@@ -48,53 +40,6 @@ URL_TIMEOUT_MS = 5000
 MOST_CAMERAS = 10
 
 Capture = Callable[[str | int], Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """A picture and when it was taken.
-
-    Attributes:
-        index: its number in the source, counted from 0; gaps are frames that a live
-            camera took while nobody could look.
-        time_ms: since the source's beginning, by the source's own time; later than the
-            frame before.
-        pixels_bgr: uint8 [height, width, 3].
-    """
-
-    index: int
-    time_ms: float
-    pixels_bgr: np.ndarray
-
-
-@dataclass(frozen=True)
-class Silence:
-    """A live source has no frame to give, for `for_s` seconds by now.
-
-    Attributes:
-        why: what to tell of it; "" while it is too short to speak of.
-    """
-
-    why: str
-    for_s: float
-
-
-class Source(Protocol):
-    """Frames in the order of their time; of a live source, silences too.
-
-    Attributes:
-        rate: nominal frames per second.
-        is_live: frames are lost to whoever is slow.
-    """
-
-    rate: float
-    is_live: bool
-
-    def __iter__(self) -> Iterator[Frame | Silence]:
-        """Yield the frames, once."""
-
-    def close(self) -> None:
-        """Give back the camera or the file."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +72,7 @@ def find_cameras(capture: Capture = _capture) -> Iterator[Found]:
         read, pixels = opened.read() if opened.isOpened() else (False, None)
         if read:
             height, width = pixels.shape[:2]
-            yield Found(number, width, height, _rate(opened))
+            yield Found(number, width, height, rate_of(opened))
         opened.release()
 
 
@@ -182,96 +127,6 @@ def _open_url(url: str, clock: Callable[[], float], capture: Capture) -> Source:
     )
 
 
-def as_bgr(pixels: np.ndarray) -> np.ndarray:
-    """Return uint8 [height, width, 3] of whatever a camera hands out.
-
-    Args:
-        pixels: uint8 or uint16; grey [height, width] or [height, width, 1], BGR or
-            BGRA.
-
-    Raises:
-        OutsideError: it is something else.
-    """
-    channels = 1 if pixels.ndim == 2 else pixels.shape[-1]
-    known = pixels.dtype in (np.uint8, np.uint16) and pixels.ndim in (2, 3)
-    if not (known and channels in (1, 3, 4) and pixels.size):
-        raise OutsideError(
-            "expected frames of uint8 or uint16 [height, width(, 1, 3 or 4)], received "
-            f"{pixels.dtype} {list(pixels.shape)}."
-        )
-    if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
-    if channels == 1:
-        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
-    return cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR) if channels == 4 else pixels
-
-
-class Pictures:
-    """Pictures as frames, `PICTURE_MS` apart."""
-
-    is_live = False
-    rate = 1000 / PICTURE_MS
-
-    def __init__(self, paths: list[Path]) -> None:
-        self._paths = paths
-
-    def __iter__(self) -> Iterator[Frame]:
-        for index, path in enumerate(self._paths):
-            yield Frame(index, index * PICTURE_MS, read_picture(path))
-
-    def close(self) -> None:
-        """Do nothing: no picture is kept open."""
-
-
-class Film:
-    """Every frame of a film, at the time the film gives it; a thread reads ahead."""
-
-    is_live = False
-
-    def __init__(self, capture: Any, name: str) -> None:
-        if not capture.isOpened():
-            raise OutsideError(f"{name} cannot be opened as a film.")
-        self._capture = capture
-        self._name = name
-        self._ahead = Ahead(self._frames())
-        self.rate = _rate(capture)
-
-    def __iter__(self) -> Iterator[Frame]:
-        return iter(self._ahead)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._ahead.close()
-        self._capture.release()
-
-    def _frames(self) -> Iterator[Frame]:
-        index, time_ms = 0, -1.0
-        while True:
-            read, pixels = self._capture.read()
-            if not read:
-                break
-            time_ms = self._time_ms(index, time_ms)
-            yield Frame(index, time_ms, as_bgr(pixels))
-            index += 1
-        if not index:
-            raise OutsideError(f"{self._name} opens, but no frame of it can be read.")
-        announced = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        if index < WHOLE * announced:
-            log.warning(
-                "%s ended after %d of %d frames: it is damaged.",
-                self._name,
-                index,
-                announced,
-            )
-
-    def _time_ms(self, index: int, before_ms: float) -> float:
-        """Return the time of the frame just read; some files say 0, or go back."""
-        reported = self._capture.get(cv2.CAP_PROP_POS_MSEC)
-        if before_ms < reported < before_ms + LONGEST_GAP_MS:
-            return max(0.0, reported)
-        return max(index * 1000 / self.rate, before_ms + 1)
-
-
 class Camera:
     """The newest frame of a live camera, read by a thread of its own.
 
@@ -297,7 +152,7 @@ class Camera:
         self._open = open_capture
         self._name = name
         self._clock = clock
-        self.rate = _rate(capture)
+        self.rate = rate_of(capture)
         self._start_s = clock()
         self._changed = threading.Condition()
         # All three belong to `_changed`.
@@ -386,9 +241,3 @@ def _read_from(capture: Any) -> tuple[bool, Any]:
         return capture.read()
     except cv2.error:
         return False, None
-
-
-def _rate(capture: Any) -> float:
-    """Return frames per second; some files and most cameras do not know theirs."""
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    return rate if math.isfinite(rate) and 1 <= rate <= 240 else USUAL_RATE

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from fer_tf.config import LiveConfig
-from fer_tf.live.camera import Frame
-from fer_tf.live.camera import Silence
 from fer_tf.live.finder import Finder
+from fer_tf.live.frames import Frame
+from fer_tf.live.frames import Silence
 from fer_tf.live.recogniser import Face
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.smoothing import Smoother

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 
 from fer_tf.labels import CLASSES
-from fer_tf.live.camera import Silence
+from fer_tf.live.canvas import Canvas
 from fer_tf.live.canvas import FAINT
 from fer_tf.live.canvas import MOST_PX
 from fer_tf.live.canvas import WHITE
-from fer_tf.live.canvas import Canvas
+from fer_tf.live.frames import Silence
 from fer_tf.live.view import FollowedFace
 from fer_tf.live.view import View
 

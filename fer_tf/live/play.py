@@ -12,9 +12,9 @@ from fer_tf.live import loop
 from fer_tf.live import overlay
 from fer_tf.live import session
 from fer_tf.live import video
-from fer_tf.live.camera import Silence
-from fer_tf.live.camera import Source
 from fer_tf.live.controls import Controls
+from fer_tf.live.frames import Silence
+from fer_tf.live.frames import Source
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.recording import Annotator
 from fer_tf.live.recording import Recorder

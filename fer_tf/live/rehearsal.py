@@ -15,8 +15,8 @@ import numpy as np
 
 from fer_tf.config import LiveConfig
 from fer_tf.live import play
-from fer_tf.live.camera import Frame
 from fer_tf.live.detection import Detection
+from fer_tf.live.frames import Frame
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.recogniser import find_bundle
 from fer_tf.runtime.classifier import Classifier

@@ -23,8 +23,8 @@ from fer_tf.errors import UserError
 from fer_tf.live import camera
 from fer_tf.live import labelled
 from fer_tf.live import session
-from fer_tf.live.camera import Frame
 from fer_tf.live.detection import Detection
+from fer_tf.live.frames import Frame
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.smoothing import Smoother
 from fer_tf.live.view import FollowedFace

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fer_tf.labels import CLASSES
-from fer_tf.live.camera import Frame
+from fer_tf.live.frames import Frame
 from fer_tf.live.recogniser import Face
 from fer_tf.live.smoothing import Smoothed
 

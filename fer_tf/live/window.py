@@ -11,8 +11,8 @@ import numpy as np
 
 from fer_tf.errors import OutsideError
 from fer_tf.live import overlay
-from fer_tf.live.camera import Silence
 from fer_tf.live.controls import Controls
+from fer_tf.live.frames import Silence
 from fer_tf.live.view import View
 
 TITLE = "fer-tf"

@@ -11,8 +11,10 @@ from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 from fer_tf.live import ahead
 from fer_tf.live import camera
-from fer_tf.live.camera import Frame
-from fer_tf.live.camera import Silence
+from fer_tf.live.frames import Frame
+from fer_tf.live.frames import Silence
+from fer_tf.live.frames import USUAL_RATE
+from fer_tf.live.frames import as_bgr
 from fer_tf.picture import encode_png
 
 
@@ -156,7 +158,7 @@ def test_a_damaged_picture_is_named(tmp_path):
     ],
 )
 def test_every_kind_of_frame_becomes_bgr_of_eight_bits(pixels):
-    bgr = camera.as_bgr(pixels)
+    bgr = as_bgr(pixels)
     assert bgr.dtype == np.uint8
     np.testing.assert_array_equal(bgr, np.full((4, 6, 3), 77))
 
@@ -172,7 +174,7 @@ def test_every_kind_of_frame_becomes_bgr_of_eight_bits(pixels):
 )
 def test_a_frame_of_another_kind_is_refused(pixels, received):
     with pytest.raises(OutsideError, match=f"received .*{received}"):
-        camera.as_bgr(pixels)
+        as_bgr(pixels)
 
 
 def test_a_film_that_ends_before_its_time_is_called_damaged(some_file, caplog):
@@ -457,7 +459,7 @@ def test_cameras_that_open_and_send_are_listed():
 
     assert list(camera.find_cameras(capture)) == [
         camera.Found(1, 6, 4, 30.0),
-        camera.Found(4, 6, 4, camera.USUAL_RATE),
+        camera.Found(4, 6, 4, USUAL_RATE),
     ]
     assert all(one.released for one in opened)
 

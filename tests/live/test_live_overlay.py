@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from fer_tf.live import overlay
-from fer_tf.live.camera import Frame
-from fer_tf.live.camera import Silence
 from fer_tf.live.canvas import Canvas
+from fer_tf.live.frames import Frame
+from fer_tf.live.frames import Silence
 from fer_tf.live.recogniser import Face
 from fer_tf.live.smoothing import Smoothed
 from fer_tf.live.view import FollowedFace

@@ -11,9 +11,9 @@ from fer_tf.errors import UserError
 from fer_tf.live import loop
 from fer_tf.live import overlay
 from fer_tf.live import recogniser
-from fer_tf.live.camera import Frame
-from fer_tf.live.camera import Silence
 from fer_tf.live.detection import Detection
+from fer_tf.live.frames import Frame
+from fer_tf.live.frames import Silence
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.runtime.bundle import PredictionSets
 

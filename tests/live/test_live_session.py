@@ -17,7 +17,7 @@ from fer_tf.live import recording
 from fer_tf.live import rehearsal
 from fer_tf.live import session
 from fer_tf.live import video
-from fer_tf.live.camera import Frame
+from fer_tf.live.frames import Frame
 from fer_tf.live.rehearsal import ScriptedDetector
 from fer_tf.live.view import View
 

@@ -11,8 +11,8 @@ from fer_tf.errors import OutsideError
 from fer_tf.live import controls
 from fer_tf.live import loop
 from fer_tf.live import window
-from fer_tf.live.camera import Frame
-from fer_tf.live.camera import Silence
+from fer_tf.live.frames import Frame
+from fer_tf.live.frames import Silence
 from fer_tf.live.recording import Recorder
 
 SILENCE = Silence("camera 0 sends nothing", 3.0)

@@ -196,9 +196,9 @@ class Step:
             return False
         before = files.read_json(self.record)
         self._accepted = before.get("accepted_changes", [])
-        changed = _differences(
+        changed = differences(
             flat(before["settings"]), flat(self.settings)
-        ) + _differences(
+        ) + differences(
             before["inputs"], self.inputs
         )
         if changed and not self._accept_changes:
@@ -238,7 +238,8 @@ def _digests(paths: Iterable[Path]) -> dict[str, str]:
     }
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say what of some flat settings is not what it was, sorted by name."""
     names = sorted({*before, *now})
     return [
         f"{name} was {before.get(name)!r}, is {now.get(name)!r}"

@@ -12,7 +12,9 @@ from fer_tf import metrics
 from fer_tf import predictions
 from fer_tf.calibration import fit_temperature
 from fer_tf.calibration import halves
+from fer_tf.config import AugmentConfig
 from fer_tf.config import Config
+from fer_tf.config import FaceConfig
 from fer_tf.config import ModelConfig
 from fer_tf.config import SoftLabelsConfig
 from fer_tf.config import StageConfig
@@ -544,7 +546,9 @@ def test_soft_labels_survive_their_file_but_not_another_seed(tmp_path, teachers)
     stored.save(tmp_path / "soft_labels.npz")
     loaded = SoftLabels.load(tmp_path / "soft_labels.npz", view_seed=0)
     np.testing.assert_array_equal(loaded.keys, stored.keys)
-    np.testing.assert_array_equal(loaded.log_probs, stored.log_probs)
+    # float16 has eleven bits.
+    np.testing.assert_allclose(loaded.log_probs, stored.log_probs, rtol=2**-11)
+    assert loaded.log_probs.dtype == np.float32
     assert loaded.views == 2
     with pytest.raises(UserError, match="views of seed 0, expected 1"):
         SoftLabels.load(tmp_path / "soft_labels.npz", view_seed=1)
@@ -628,6 +632,60 @@ def test_teachers_of_different_manifests_are_not_fused(tmp_path, teachers, recip
         teacher.save(experiment.teacher(name).predictions)
     with pytest.raises(UserError, match="one manifest, received .*'weak': 'weak'"):
         fusion.run(recipe, experiment)
+
+
+def brought_along(fused, recipe, tmp_path, **changes):
+    """Return a recipe with an experiment's soft labels, and one without teachers."""
+    experiment = Experiment(tmp_path / "again")
+    experiment.root.mkdir()
+    experiment.manifest.write_text("rows, made again")
+    soft_labels = dataclasses.replace(
+        recipe.soft_labels, stored=str(fused.soft_labels), **changes
+    )
+    return dataclasses.replace(recipe, soft_labels=soft_labels), experiment
+
+
+def test_soft_labels_that_came_with_a_recipe_take_the_teachers_place(
+    tmp_path, teachers, recipe
+):
+    fused = fused_files(tmp_path, teachers, recipe)
+    recipe, experiment = brought_along(fused, recipe, tmp_path)
+    fusion.run(recipe, experiment)
+    taken = fusion.checked(recipe, experiment)
+    before = SoftLabels.load(fused.soft_labels, view_seed=0)
+    np.testing.assert_array_equal(taken.keys, before.keys)
+    np.testing.assert_array_equal(taken.log_probs, before.log_probs)
+    assert taken.made_from == {
+        "manifest": files.sha256_of(experiment.manifest),
+        "stored": files.sha256_of(fused.soft_labels),
+    }
+    told = files.read_json(experiment.soft_labels.with_suffix(".json"))
+    judged = fusion.judge(recipe, experiment)
+    assert judged["teachers"] == told["cross_fit"]["teachers"]
+    written = experiment.soft_labels.stat().st_mtime_ns
+    fusion.run(recipe, experiment)
+    assert experiment.soft_labels.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"augment": AugmentConfig(shift=0.3)}, "augment.shift was .*, is 0.3"),
+        ({"face": FaceConfig(size=80)}, "face.size was .*, is 80"),
+        ({"views": 3}, "views was 2, is 3"),
+    ],
+)
+def test_soft_labels_of_other_views_are_not_taken(
+    tmp_path, teachers, recipe, changed, says
+):
+    fused = fused_files(tmp_path, teachers, recipe)
+    views = changed.get("views", 2)
+    recipe, experiment = brought_along(fused, recipe, tmp_path, views=views)
+    parts = {name: part for name, part in changed.items() if name != "views"}
+    recipe = dataclasses.replace(recipe, **parts)
+    with pytest.raises(UserError, match=f"is of other views: {says}.*other pixels"):
+        fusion.run(recipe, experiment)
+    assert not experiment.soft_labels.exists()
 
 
 @pytest.fixture

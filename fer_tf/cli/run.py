@@ -80,19 +80,24 @@ def _steps(config: Config, experiment: Experiment, pictures: bool) -> Steps:
         ),
         ("Fit live framing", partial(framing.fit, config, experiment)),
     ]
+    stored = config.soft_labels.stored
     steps += [
         (
             f"Train the teacher {teacher.model.name}",
             partial(train.train_teacher, config, experiment, teacher, pictures),
         )
         for teacher in config.teachers
+        if not stored
     ]
     steps += [
         (
             "Train the student: CE",
             partial(train.train_student, config, experiment, pictures),
         ),
-        ("Fuse the teachers", partial(fusion.run, config, experiment)),
+        (
+            f"Take the soft labels {stored}" if stored else "Fuse the teachers",
+            partial(fusion.run, config, experiment),
+        ),
     ]
     steps += [
         (

@@ -90,7 +90,10 @@ def smoke(config: Config, absent: Iterable[str] = ()) -> Config:
     tree["experiment"] = f"{config.experiment}-smoke"
     tree["data"].update(limit=48, drawn_count=240, dummy=list(absent))
     tree["face"].update(size=min(config.face.size, SMOKE_SIZE))
-    tree["soft_labels"].update(views=2, folds=min(config.soft_labels.folds, 2))
+    # Stored soft labels are of pictures in their full size.
+    tree["soft_labels"].update(
+        views=2, folds=min(config.soft_labels.folds, 2), stored=""
+    )
     for stage in _stage_trees(tree):
         stage["train"].update(epochs=1, batch_size=SMOKE_BATCH)
     for stage in [*tree["teachers"], tree["student"]]:

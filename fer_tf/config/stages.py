@@ -165,6 +165,9 @@ class SoftLabelsConfig:
     With `folds` they have learnt nothing of what they answer: of each teacher as many
     more models are trained, each without one fold of the training groups, whose views
     it answers. 0 is none.
+
+    `stored` is a file of soft labels that came with a recipe; its student is taught by
+    those, and no teacher is trained. "" is none.
     """
 
     views: int = 8
@@ -172,6 +175,7 @@ class SoftLabelsConfig:
     per_class: bool = False
     memorised: str = "warn"
     folds: int = 0
+    stored: str = ""
 
     def __post_init__(self) -> None:
         one_of("soft_labels.search", self.search, ("nll", "macro_f1"))

@@ -18,6 +18,7 @@ from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import Step
 from fer_tf.fusion import memorised
+from fer_tf.fusion import stored
 from fer_tf.fusion.cross_fit import cross_fit
 from fer_tf.fusion.cross_fit import first_of
 from fer_tf.fusion.cross_fit import logits_of
@@ -105,8 +106,12 @@ def fuse(
 def run(config: Config, experiment: Experiment) -> None:
     """Fuse an experiment's teachers, or say that it is done.
 
-    Writes `soft_labels/`: soft_labels.npz, soft_labels.json and predictions.npz.
+    Writes `soft_labels/`: soft_labels.npz, soft_labels.json and predictions.npz. Where
+    the recipe brings soft labels along, those are taken and nothing is fused.
     """
+    if config.soft_labels.stored:
+        stored.take(config, experiment)
+        return
     names = [teacher.model.name for teacher in config.teachers]
     paths = {
         name: experiment.need(
@@ -129,7 +134,8 @@ def run(config: Config, experiment: Experiment) -> None:
     report = experiment.soft_labels.with_suffix(".json")
     fused.predictions.save(experiment.fused.predictions)
     soft_labels.save(experiment.soft_labels)
-    files.write_json(report, {**fused.report, "inputs": step.inputs})
+    told = {**fused.report, "views_of": stored.views_of(config), "inputs": step.inputs}
+    files.write_json(report, told)
     step.finish([experiment.fused.predictions, experiment.soft_labels, report])
 
 

@@ -19,7 +19,8 @@ class SoftLabels:
 
     Attributes:
         keys: [n] text.
-        log_probs: [n, views, 7] float32, normalised: logits at temperature 1.
+        log_probs: [n, views, 7], normalised: logits at temperature 1. Its file has
+            float16, so that it is small enough to be kept beside a recipe.
         view_seed: the seed of the views that were answered.
         made_from: the SHA-256 of the files behind them: `manifest`, and of each
             teacher `<name>/weights` and `<name>/predictions`.
@@ -73,7 +74,8 @@ class SoftLabels:
 
     def save(self, path: Path) -> None:
         """Write them to an `.npz`, atomically."""
-        arrays = {"keys": self.keys, "log_probs": self.log_probs}
+        log_probs = self.log_probs.astype(np.float16)
+        arrays = {"keys": self.keys, "log_probs": log_probs}
         metadata = {"view_seed": self.view_seed, "made_from": self.made_from}
         predictions.write_arrays(path, arrays, **metadata)
 
@@ -94,7 +96,7 @@ class SoftLabels:
         try:
             return cls(
                 arrays["keys"],
-                arrays["log_probs"],
+                arrays["log_probs"].astype(np.float32),
                 view_seed,
                 metadata.get("made_from", {}),
             )

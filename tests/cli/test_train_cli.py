@@ -1,4 +1,4 @@
-"""`--pictures`: faces are personal data, so nothing shows them without being asked."""
+"""Which stages run, and `--pictures`: faces are shown only where it is asked for."""
 
 import importlib
 
@@ -39,6 +39,14 @@ def test_pictures_are_shown_only_where_asked_for(command, flag, given, tmp_path)
     found = CliRunner().invoke(main, [*command, *flag, "--runs", str(tmp_path)])
     assert found.exit_code == 0, found.output
     assert given == [bool(flag)] * (4 if command == ("run",) else 1)
+
+
+def test_with_soft_labels_brought_along_no_teacher_is_trained(given, tmp_path):
+    command = ["run", "--runs", str(tmp_path), "soft_labels.stored=brought.npz"]
+    found = CliRunner().invoke(main, command)
+    assert found.exit_code == 0, found.output
+    assert len(given) == 3
+    assert "Train the teacher" not in found.output
 
 
 @pytest.mark.parametrize("command", ["train", "distill", "run"])

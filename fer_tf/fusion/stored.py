@@ -1,0 +1,62 @@
+"""Soft labels that a recipe brings along: a student repeated without its teachers."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from fer_tf import files
+from fer_tf.config import Config
+from fer_tf.config import flat
+from fer_tf.config import to_dict
+from fer_tf.errors import UserError
+from fer_tf.experiment import Experiment
+from fer_tf.experiment import Step
+from fer_tf.experiment import differences
+from fer_tf.fusion.soft_labels import SoftLabels
+
+
+def views_of(config: Config) -> dict[str, Any]:
+    """Return, as JSON, all that makes a recipe's training views what they are."""
+    tree = to_dict(config)
+    views = {name: tree[name] for name in ("seed", "face", "augment")}
+    return json.loads(json.dumps({**views, "views": config.soft_labels.views}))
+
+
+def take(config: Config, experiment: Experiment) -> None:
+    """Make the soft labels that the recipe names the experiment's, or say it is done.
+
+    Raises:
+        UserError: they or their report are not there, or are of other views.
+    """
+    stored = Path(config.soft_labels.stored)
+    step = Step(
+        experiment.fused.path / "fuse.json",
+        {"soft_labels": dataclasses.asdict(config.soft_labels), "seed": config.seed},
+        [stored, stored.with_suffix(".json"), experiment.manifest],
+    )
+    if step.is_done():
+        return
+    soft_labels = SoftLabels.load(stored, view_seed=config.seed)
+    told = files.read_json(stored.with_suffix(".json"))
+    _check_views(stored, told["views_of"], views_of(config))
+    made_from = {
+        "manifest": files.sha256_of(experiment.manifest),
+        "stored": files.sha256_of(stored),
+    }
+    report = experiment.soft_labels.with_suffix(".json")
+    dataclasses.replace(soft_labels, made_from=made_from).save(experiment.soft_labels)
+    files.write_json(report, {**told, "inputs": step.inputs})
+    step.finish([experiment.soft_labels, report])
+
+
+def _check_views(
+    stored: Path, received: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    differing = differences(flat(received), flat(expected))
+    if differing:
+        raise UserError(
+            f"{stored} is of other views: {'; '.join(differing)}. The student would be "
+            "taught on other pixels. Give the recipe that it came with, or "
+            "soft_labels.stored= to train the teachers."
+        )

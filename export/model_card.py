@@ -1,5 +1,6 @@
 """The model card: what a bundle was made from, what it can do, and who must not."""
 
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from export.convert import output_of
 from fer_tf.calibration import Calibration
 from fer_tf.labels import CLASSES
 from fer_tf.preprocess import FaceSpec
+from fer_tf.sources.terms import FREE as FREE_SOURCES
 
 FIGURES = ("accuracy", "macro_f1", "nll", "ece", "brier")
 LOSS_FIGURES = ("accuracy", "macro_f1", "nll", "ece")
@@ -50,6 +52,10 @@ no more than you need.
 
 {data}
 
+## Licence of the weights
+
+{licence}
+
 ## Figures
 
 Calibrated; `ece` over 15 bins. Validation chose, test reports. {figures_of}
@@ -77,8 +83,20 @@ on {fitted_on} so that the answers that remain are right {wanted:.0%} of the tim
 - Covered, turned, blurred or small faces (below about 50 pixels) are read badly, or not
   at all.
 - Probabilities are calibrated for data like that of the splits above, and only there.
-"""
+{results}"""
 
+RESEARCH = """\
+**Research use only.** fer-tf's own licence is of its code and does not cover these
+weights. They were learnt from pictures that came under the terms above, and may be
+used only as all of those allow."""
+FREE = """\
+Free for any use, as is the data. fer-tf's own licence is of its code."""
+HELD_OUT = " (tested on, never trained on)"
+RESULTS = """
+## All models of this run
+
+{section}
+"""
 IN_MODEL = "already inside the model"
 IN_RUNTIME = """\
 and softmax, which the runtime applies to the model's
@@ -123,7 +141,9 @@ def text(
     calibration: Calibration,
     metrics: Mapping[str, Any],
     sources: Mapping[str, str],
+    held_out: Collection[str],
     commit: str,
+    results: str = "",
 ) -> str:
     """Return the text of a `MODEL_CARD.md`.
 
@@ -131,6 +151,8 @@ def text(
         calibration: as it is shipped.
         metrics: as a bundle has them.
         sources: each corpus' name to the terms it comes under.
+        held_out: those of them that were not trained on.
+        results: Markdown of the results of all models of the run; "" leaves them out.
     """
     return CARD.format(
         name=name,
@@ -140,7 +162,8 @@ def text(
         precision=precision,
         size=face.size,
         colour="grey" if face.grey else "colour",
-        data="\n".join(f"- **{source}**: {terms}" for source, terms in sources.items()),
+        data="\n".join(_data(sources, held_out)),
+        licence=FREE if {*sources} - {*held_out} <= {*FREE_SOURCES} else RESEARCH,
         figures=_table(["split", "n", *FIGURES], _figure_rows(metrics)),
         per_class=_table(["split", *CLASSES], _per_class_rows(metrics)),
         figures_of=_figures_of(precision),
@@ -152,7 +175,13 @@ def text(
         fitted_on=calibration.fitted_on,
         wanted=calibration.wanted_accuracy,
         sets=_sets(calibration, precision, metrics),
+        results=RESULTS.format(section=results) if results else "",
     )
+
+
+def _data(sources: Mapping[str, str], held_out: Collection[str]) -> Iterator[str]:
+    for source, terms in sources.items():
+        yield f"- **{source}**{HELD_OUT if source in held_out else ''}: {terms}"
 
 
 def _figures_of(precision: str) -> str:

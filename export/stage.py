@@ -1,7 +1,9 @@
 """The last stage of an experiment's models: the chosen student to a checked bundle."""
 
 import dataclasses
+import functools
 import logging
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from fer_tf.config import Config
 from fer_tf.data import pipeline
 from fer_tf.data.pipeline import Faces
 from fer_tf.errors import UserError
+from fer_tf.evaluation import readme
+from fer_tf.evaluation import results
 from fer_tf.evaluation.predict import trained
 from fer_tf.evaluation.stages import exported_student
 from fer_tf.experiment import Experiment
@@ -180,6 +184,14 @@ class _Export:
             refit.check_loss(judged, self._precision)
         return judged
 
+    @functools.cached_property
+    def _results(self) -> str:
+        """The results of all models of the run, as `fer-tf results` writes them."""
+        root = self._experiment.root
+        return readme.section(
+            results.collect([root]), shlex.join(["fer-tf", "results", str(root)])
+        )
+
     def _bundle(
         self,
         folder: Path,
@@ -196,7 +208,11 @@ class _Export:
             "smoke": self._config.smoke,
         }
         card = model_card.text(
-            sources=_terms(self._config), commit=git_commit(), **facts
+            sources=_terms(self._config),
+            held_out=self._config.data.held_out,
+            commit=git_commit(),
+            results=self._results,
+            **facts,
         )
         digests = _data_digests(self._experiment)
         return write_bundle(

@@ -28,4 +28,5 @@ TERMS: Mapping[str, str] = {
     "rafdb_compound": RAF,
     "rafml": RAF,
 }
+FREE = ("drawn_faces",)
 UNKNOWN = "terms unknown: ask whoever published it"

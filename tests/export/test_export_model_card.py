@@ -44,7 +44,8 @@ def card(**changes):
                 "by_source": {"fer2013": FIGURES | {"n": 99}},
             },
         },
-        "sources": {"fer2013": "research only"},
+        "sources": {"fer2013": "research only", "wild": "unknown"},
+        "held_out": ["wild"],
         "commit": "abc123",
     }
     return model_card.text(**facts | changes)
@@ -61,6 +62,8 @@ def card(**changes):
         "education",
         "medical or safety reasons",
         "**fer2013**: research only",
+        "**wild** (tested on, never trained on): unknown",
+        "**Research use only.**",
         "Temperature 1.234",
         "Below a confidence of 0.550",
         "right 90% of the time",
@@ -72,6 +75,19 @@ def card(**changes):
 )
 def test_the_card_says(needed):
     assert needed in card()
+
+
+def test_weights_are_free_only_where_all_that_was_trained_on_is():
+    drawn = {"drawn_faces": "free", "wild": "unknown"}
+    assert "Free for any use" in card(sources=drawn)
+    assert "Research" not in card(sources=drawn)
+    assert "**Research use only.**" in card(sources=drawn, held_out=[])
+
+
+def test_the_results_of_all_models_stand_at_the_end():
+    told = card(results="### `demo`\n\n| model |")
+    assert told.endswith("## All models of this run\n\n### `demo`\n\n| model |\n")
+    assert "All models" not in card()
 
 
 def test_a_smoke_bundle_is_stamped_and_no_other():

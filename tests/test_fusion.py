@@ -685,7 +685,18 @@ def test_soft_labels_of_other_views_are_not_taken(
     recipe = dataclasses.replace(recipe, **parts)
     with pytest.raises(UserError, match=f"is of other views: {says}.*other pixels"):
         fusion.run(recipe, experiment)
-    assert not experiment.soft_labels.exists()
+    assert not experiment.fused.path.exists()
+
+
+@pytest.mark.parametrize("gone", [".npz", ".json"])
+def test_soft_labels_that_are_not_there_are_not_taken(
+    tmp_path, teachers, recipe, gone
+):
+    fused = fused_files(tmp_path, teachers, recipe)
+    recipe, experiment = brought_along(fused, recipe, tmp_path)
+    fused.soft_labels.with_suffix(gone).unlink()
+    with pytest.raises(UserError, match=f"soft_labels{gone} does not exist"):
+        fusion.run(recipe, experiment)
 
 
 @pytest.fixture

@@ -30,6 +30,10 @@ def take(config: Config, experiment: Experiment) -> None:
         UserError: they or their report are not there, or are of other views.
     """
     stored = Path(config.soft_labels.stored)
+    # Looked at before the step leaves a trace.
+    soft_labels = SoftLabels.load(stored, view_seed=config.seed)
+    told = files.read_json(stored.with_suffix(".json"))
+    _check_views(stored, told.get("views_of", {}), views_of(config))
     step = Step(
         experiment.fused.path / "fuse.json",
         {"soft_labels": dataclasses.asdict(config.soft_labels), "seed": config.seed},
@@ -37,9 +41,6 @@ def take(config: Config, experiment: Experiment) -> None:
     )
     if step.is_done():
         return
-    soft_labels = SoftLabels.load(stored, view_seed=config.seed)
-    told = files.read_json(stored.with_suffix(".json"))
-    _check_views(stored, told["views_of"], views_of(config))
     made_from = {
         "manifest": files.sha256_of(experiment.manifest),
         "stored": files.sha256_of(stored),

@@ -57,11 +57,9 @@ def _steps(config: Config, experiment: Experiment, pictures: bool) -> Steps:
     """Return what is to be done, in order, each with its title."""
     from export import framing
     from export.stage import export_student
-    from fer_tf import fusion
     from fer_tf import models
     from fer_tf.cli import data
     from fer_tf.cli import evaluate
-    from fer_tf.cli import train
     from fer_tf.evaluation import stages
 
     # A wrong name or file is told at once, not after an hour's work.
@@ -80,32 +78,7 @@ def _steps(config: Config, experiment: Experiment, pictures: bool) -> Steps:
         ),
         ("Fit live framing", partial(framing.fit, config, experiment)),
     ]
-    stored = config.soft_labels.stored
-    steps += [
-        (
-            f"Train the teacher {teacher.model.name}",
-            partial(train.train_teacher, config, experiment, teacher, pictures),
-        )
-        for teacher in config.teachers
-        if not stored
-    ]
-    steps += [
-        (
-            "Train the student: CE",
-            partial(train.train_student, config, experiment, pictures),
-        ),
-        (
-            f"Take the soft labels {stored}" if stored else "Fuse the teachers",
-            partial(fusion.run, config, experiment),
-        ),
-    ]
-    steps += [
-        (
-            f"Distil the student: {loss.upper()}",
-            partial(train.distill_student, config, experiment, loss, pictures),
-        )
-        for loss in ("kd", "dkd")
-    ]
+    steps += _training(config, experiment, pictures)
     steps += [
         ("Calibrate", partial(stages.calibrate_all, config, experiment)),
         (
@@ -117,6 +90,39 @@ def _steps(config: Config, experiment: Experiment, pictures: bool) -> Steps:
     if config.live.drawn_clip:
         steps.append(("Live on a drawn film", partial(_rehearse, config, experiment)))
     return steps
+
+
+def _training(config: Config, experiment: Experiment, pictures: bool) -> Steps:
+    """Return the steps that train, of which stored soft labels save the teachers'."""
+    from fer_tf import fusion
+    from fer_tf.cli import train
+
+    stored = config.soft_labels.stored
+    teachers = () if stored else config.teachers
+    return [
+        *(
+            (
+                f"Train the teacher {teacher.model.name}",
+                partial(train.train_teacher, config, experiment, teacher, pictures),
+            )
+            for teacher in teachers
+        ),
+        (
+            "Train the student: CE",
+            partial(train.train_student, config, experiment, pictures),
+        ),
+        (
+            f"Take the soft labels {stored}" if stored else "Fuse the teachers",
+            partial(fusion.run, config, experiment),
+        ),
+        *(
+            (
+                f"Distil the student: {loss.upper()}",
+                partial(train.distill_student, config, experiment, loss, pictures),
+            )
+            for loss in ("kd", "dkd")
+        ),
+    ]
 
 
 def _clean(config: Config, experiment: Experiment, pictures: bool) -> None:

@@ -19,9 +19,10 @@ from fer_tf.models.head import HEADS
 from fer_tf.models.head import LINEAR
 from fer_tf.models.head import classifier
 from fer_tf.models.head import enlarged
-from fer_tf.models.head import fit_normalization
 from fer_tf.models.mobilenet import mobilenetv3_large
 from fer_tf.models.mobilenet import mobilenetv3_large_minimalistic
+from fer_tf.models.normalization import MOMENTUM
+from fer_tf.models.normalization import fused
 from fer_tf.models.resnet import resnet18
 from fer_tf.models.weights import files as weights_files
 
@@ -95,10 +96,8 @@ def build(
 def _backbone(name: str, side: int, imagenet: bool) -> keras.Model:
     if imagenet:
         with first_weights.fetching(name):
-            return MODELS[name](side, imagenet=True)
-    backbone = MODELS[name](side)
-    fit_normalization(backbone)
-    return backbone
+            return fused(MODELS[name](side, imagenet=True))
+    return fused(MODELS[name](side), MOMENTUM)
 
 
 @contextmanager

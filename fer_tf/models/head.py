@@ -6,25 +6,13 @@ import keras
 from keras import ops
 
 from fer_tf.labels import NUM_CLASSES
-
-# Statistics over the last ten batches or so. The published .999 and .99 never catch
-# up in a run from scratch of a few hundred steps: the model then answers one class
-# for every picture, while its training loss looks well. Published weights come with
-# statistics that need no catching up, and keep their momentum.
-MOMENTUM = 0.9
+from fer_tf.models.normalization import MOMENTUM
 
 LINEAR = "linear"
 ARCFACE = "arcface"
 EMBEDDING = 512
 # Of cosines, as logits: in -1..1 the surest of seven classes would have p = .55.
 SCALE = 30.0
-
-
-def fit_normalization(backbone: keras.Model) -> None:
-    """Let BatchNormalization's statistics follow a training from scratch."""
-    for layer in backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = MOMENTUM
 
 
 def enlarged(backbone: keras.Model, size: int) -> keras.Model:

@@ -6,7 +6,7 @@ import pytest
 
 from fer_tf import models
 from fer_tf.errors import UserError
-from fer_tf.models.head import MOMENTUM
+from fer_tf.models.normalization import MOMENTUM
 
 
 @pytest.fixture(scope="module", params=sorted(models.MODELS))

@@ -640,7 +640,7 @@ def brought_along(fused, recipe, tmp_path, **changes):
     experiment.root.mkdir()
     experiment.manifest.write_text("rows, made again")
     soft_labels = dataclasses.replace(
-        recipe.soft_labels, stored=str(fused.soft_labels), **changes
+        recipe.soft_labels, stored=str(fused.fused.path), **changes
     )
     return dataclasses.replace(recipe, soft_labels=soft_labels), experiment
 

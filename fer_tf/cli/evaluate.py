@@ -44,19 +44,38 @@ out_option = click.option(
 
 
 @click.command()
-@recipe()
+@recipe(tensorflow=True)
 @runs_option
-def fuse(config: Config, runs: Path) -> None:
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write what a student needs to be repeated without the teachers there.",
+)
+def fuse(config: Config, runs: Path, keep: Path | None) -> None:
     """Fuse the teachers' logits to soft labels, weighted on validation.
 
-    Needs every teacher's predictions (`fer-tf train --stage teachers`).
+    Needs every teacher's predictions (`fer-tf train --stage teachers`), or the folder
+    that --keep wrote, as soft_labels.stored.
 
     \b
     Example: fer-tf fuse soft_labels.search=macro_f1
     """
-    from fer_tf import fusion
+    from fer_tf.evaluation import kept
 
-    fusion.run(config, started(config, runs))
+    experiment = started(config, runs)
+    fuse_teachers(config, experiment)
+    if keep:
+        kept.keep(config, experiment, keep)
+
+
+def fuse_teachers(config: Config, experiment: Experiment) -> None:
+    """Fuse the teachers, or take what was kept of them."""
+    from fer_tf import fusion
+    from fer_tf.evaluation import kept
+
+    fusion.run(config, experiment)
+    if config.soft_labels.stored:
+        kept.take(config, experiment)
 
 
 @click.command()

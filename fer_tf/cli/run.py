@@ -94,7 +94,7 @@ def _steps(config: Config, experiment: Experiment, pictures: bool) -> Steps:
 
 def _training(config: Config, experiment: Experiment, pictures: bool) -> Steps:
     """Return the steps that train, of which stored soft labels save the teachers'."""
-    from fer_tf import fusion
+    from fer_tf.cli import evaluate
     from fer_tf.cli import train
 
     stored = config.soft_labels.stored
@@ -113,7 +113,7 @@ def _training(config: Config, experiment: Experiment, pictures: bool) -> Steps:
         ),
         (
             f"Take the soft labels {stored}" if stored else "Fuse the teachers",
-            partial(fusion.run, config, experiment),
+            partial(evaluate.fuse_teachers, config, experiment),
         ),
         *(
             (

@@ -166,8 +166,9 @@ class SoftLabelsConfig:
     more models are trained, each without one fold of the training groups, whose views
     it answers. 0 is none.
 
-    `stored` is a file of soft labels that came with a recipe; its student is taught by
-    those, and no teacher is trained. "" is none.
+    `stored` is a folder that `fer-tf fuse --keep` wrote: soft labels that came with a
+    recipe, and what its teachers answered. The student is taught by those, and no
+    teacher is trained. "" is none.
     """
 
     views: int = 8

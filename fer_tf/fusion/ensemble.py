@@ -163,7 +163,8 @@ def checked(config: Config, experiment: Experiment) -> SoftLabels:
         experiment.need(experiment.soft_labels, "fer-tf fuse"), view_seed=config.seed
     )
     paths = {"manifest": experiment.manifest}
-    for teacher in config.teachers:
+    # Those that came along were made from teachers who stayed where they were trained.
+    for teacher in () if config.soft_labels.stored else config.teachers:
         run = experiment.teacher(teacher.model.name)
         paths[f"{teacher.model.name}/weights"] = run.weights
         paths[f"{teacher.model.name}/predictions"] = run.predictions

@@ -29,7 +29,7 @@ def take(config: Config, experiment: Experiment) -> None:
     Raises:
         UserError: they or their report are not there, or are of other views.
     """
-    stored = Path(config.soft_labels.stored)
+    stored = Path(config.soft_labels.stored) / experiment.soft_labels.name
     # Looked at before the step leaves a trace.
     soft_labels = SoftLabels.load(stored, view_seed=config.seed)
     told = files.read_json(stored.with_suffix(".json"))

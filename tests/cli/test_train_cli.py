@@ -42,7 +42,7 @@ def test_pictures_are_shown_only_where_asked_for(command, flag, given, tmp_path)
 
 
 def test_with_soft_labels_brought_along_no_teacher_is_trained(given, tmp_path):
-    command = ["run", "--runs", str(tmp_path), "soft_labels.stored=brought.npz"]
+    command = ["run", "--runs", str(tmp_path), "soft_labels.stored=brought"]
     found = CliRunner().invoke(main, command)
     assert found.exit_code == 0, found.output
     assert len(given) == 3

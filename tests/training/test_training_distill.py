@@ -11,13 +11,16 @@ from fer_tf import config as recipes
 from fer_tf import files
 from fer_tf import fusion
 from fer_tf import models
+from fer_tf import predictions
 from fer_tf.calibration import fit_temperature
+from fer_tf.cli import evaluate as fusing
 from fer_tf.cli import train as commands
 from fer_tf.data import cache
 from fer_tf.data import pipeline
 from fer_tf.data.crops import crop_of
 from fer_tf.data.pipeline import Faces
 from fer_tf.errors import UserError
+from fer_tf.evaluation import kept
 from fer_tf.evaluation import predict
 from fer_tf.experiment import Experiment
 from fer_tf.labels import INDEX
@@ -178,6 +181,89 @@ def test_what_is_wrong_with_soft_labels_is_told_before_the_first_step(
     with pytest.raises(UserError, match=match):
         commands.distill_student(config, experiment, "kd")
     assert not experiment.student("kd").path.exists()
+
+
+@pytest.fixture
+def brought(experiment):
+    """What was kept of an experiment's teachers, and another one without any."""
+    config = recipe()
+    taught_by(config, experiment)
+    folder = experiment.root / "kept"
+    kept.keep(config, experiment, folder)
+    again = Experiment(experiment.root / "again")
+    again.root.mkdir()
+    again.manifest.write_bytes(experiment.manifest.read_bytes())
+    return recipe(f"soft_labels.stored={folder}"), again
+
+
+def test_a_student_is_repeated_without_its_teachers(experiment, brought):
+    config, again = brought
+    fusing.fuse_teachers(config, again)
+    commands.train_student(config, again)
+    commands.distill_student(recipe(), experiment, "kd")
+    commands.distill_student(config, again, "kd")
+    first, second = (each.student("kd").weights for each in (experiment, again))
+    assert same_weights(first, second)
+    told = files.read_json(again.student("kd").judgement)
+    assert told["students"].keys() == {"student-ce"}
+    written_once = written(again.fused.path)
+    fusing.fuse_teachers(config, again)
+    assert written(again.fused.path) == written_once
+
+
+def same_weights(first, second):
+    student = recipe().student
+    pair = [predict.trained(recipe(), student, path) for path in (first, second)]
+    weights = zip(*(model.get_weights() for model in pair), strict=True)
+    return all(np.array_equal(one, other) for one, other in weights)
+
+
+def test_kept_answers_are_the_teachers_but_for_half_precision(experiment, brought):
+    config, again = brought
+    fusing.fuse_teachers(config, again)
+    for name in ("wide", "narrow"):
+        before = Predictions.load(experiment.teacher(name).predictions)
+        after = Predictions.load(again.teacher(name).predictions)
+        assert after.model == before.model
+        assert set(after.splits) == {"validation", "test"}
+        for split in after.splits:
+            one, other = predictions.align(
+                {"before": before.split(split), "after": after.split(split)}
+            ).values()
+            np.testing.assert_allclose(other.logits, one.logits, rtol=1e-3, atol=1e-6)
+            assert (other.groups == one.groups).all()
+            np.testing.assert_array_equal(other.distribution, one.distribution)
+
+
+def test_kept_answers_name_nobody_and_no_label(experiment, brought, drawn_faces):
+    config, again = brought
+    arrays, metadata = predictions.read_arrays(experiment.root / "kept" / kept.ANSWERS)
+    assert {each.dtype for each in arrays.values()} == {np.dtype("f2")}
+    assert {each.shape[1:] for each in arrays.values()} == {(7,)}
+    assert drawn_faces["test"].keys[0] not in str(metadata)
+
+
+@pytest.mark.parametrize("wrong", ["another picture", "a teacher", "the file"])
+def test_kept_answers_of_others_are_refused(
+    experiment, brought, drawn_faces, wrong, monkeypatch
+):
+    config, again = brought
+    match = "no answers of wide/validation to these .* of drawn_faces"
+    if wrong == "another picture":
+        part = drawn_faces["validation"]
+        fewer = {**drawn_faces, "validation": part.take(np.arange(len(part) - 1))}
+        monkeypatch.setattr(pipeline, "load", lambda config, manifest: fewer)
+    elif wrong == "a teacher":
+        other = '[{model: {name: small}}, {model: {name: narrow}}]'
+        stored = config.soft_labels.stored
+        config = recipe(f"soft_labels.stored={stored}", f"teachers={other}")
+        match = match.replace("wide", "small")
+    else:
+        (experiment.root / "kept" / kept.ANSWERS).unlink()
+        match = "answers.npz does not exist yet. Make it with: fer-tf fuse --keep"
+    with pytest.raises(UserError, match=match):
+        fusing.fuse_teachers(config, again)
+    assert not again.teacher("narrow").predictions.exists()
 
 
 @pytest.fixture

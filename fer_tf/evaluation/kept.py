@@ -19,6 +19,7 @@ from fer_tf.evaluation import predict
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
+from fer_tf.labels import NUM_CLASSES
 from fer_tf.predictions import Predictions
 from fer_tf.predictions import SplitPredictions
 from fer_tf.predictions import read_arrays
@@ -59,7 +60,7 @@ def take(config: Config, experiment: Experiment) -> None:
     Raises:
         UserError: they are not there, or not of this manifest's pictures.
     """
-    path = config.soft_labels.stored / Path(ANSWERS)
+    path = Path(config.soft_labels.stored) / ANSWERS
     runs = _runs(config, experiment)
     step = Step(
         experiment.fused.path / "answers.json",
@@ -99,8 +100,8 @@ def _answered(
     metadata: Mapping[str, Mapping[str, str]],
 ) -> SplitPredictions:
     """Return what was kept of a model's answers to a split, as `name` has both."""
-    asked = predict.answers(faces, np.zeros((len(faces), 7), np.float32))
-    found = np.zeros_like(asked.logits)
+    asked = predict.answers(faces, np.zeros((len(faces), NUM_CLASSES)))
+    found = np.zeros((len(asked), NUM_CLASSES), np.float32)
     for source in np.unique(asked.sources):
         rows = _rows_of(asked, source)
         received = files.digest_of(asked.keys[rows].tolist())

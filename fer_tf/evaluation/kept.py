@@ -62,26 +62,28 @@ def take(config: Config, experiment: Experiment) -> None:
     """
     path = Path(config.soft_labels.stored) / ANSWERS
     runs = _runs(config, experiment)
+    # Looked at before the step leaves a trace.
+    logits, metadata = read_arrays(experiment.need(path, "fer-tf fuse --keep FOLDER"))
+    faces = pipeline.load(config, experiment.manifest)
+    answered = {
+        name: {
+            split: _answered(path, f"{name}/{split}", faces[split], logits, metadata)
+            for split in SPLITS
+        }
+        for name in runs
+    }
     step = Step(
         experiment.fused.path / "answers.json",
         {"models": list(runs)},
-        [experiment.need(path, "fer-tf fuse --keep FOLDER"), experiment.manifest],
+        [path, experiment.manifest],
         experiment.accept_changes,
     )
     if step.is_done():
         return
-    logits, metadata = read_arrays(path)
-    faces = pipeline.load(config, experiment.manifest)
     for name, run in runs.items():
-        splits = {
-            split: _answered(path, f"{name}/{split}", faces[split], logits, metadata)
-            for split in SPLITS
-        }
+        model = run.path.relative_to(experiment.root).as_posix()
         Predictions(
-            model=run.path.relative_to(experiment.root).as_posix(),
-            view_seed=config.seed,
-            splits=splits,
-            made_from=step.inputs,
+            model, config.seed, answered[name], made_from=step.inputs
         ).save(run.predictions)
     step.finish([run.predictions for run in runs.values()])
 

@@ -1,8 +1,7 @@
-"""BatchNormalization in one kernel, the statistics of its running means included.
+"""BatchNormalization in one kernel: Ioffe and Szegedy, arXiv:1502.03167.
 
-Ioffe and Szegedy, arXiv:1502.03167. Keras 3 writes its training step as some ten
-operations, each of which reads the whole map: on a CPU they take more time than the
-convolutions of a MobileNetV3 do (`benchmarks/README.md`).
+Keras 3 writes its training step as some ten operations, each of which reads the whole
+map; without them a CPU trains a tenth to four tenths faster (`benchmarks/README.md`).
 """
 
 from typing import Any

@@ -264,6 +264,7 @@ def test_kept_answers_of_others_are_refused(
     with pytest.raises(UserError, match=match):
         fusing.fuse_teachers(config, again)
     assert not again.teacher("narrow").predictions.exists()
+    assert not (again.fused.path / "answers.json").exists()
 
 
 @pytest.fixture

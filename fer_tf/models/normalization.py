@@ -15,8 +15,6 @@ import tensorflow as tf
 # statistics that need no catching up, and keep their momentum.
 MOMENTUM = 0.9
 
-_KERNEL_DTYPES = ("float32", "bfloat16", "float16")
-
 
 def fused(backbone: keras.Model, momentum: float | None = None) -> keras.Model:
     """Return the same function of the same weights, normalised in one kernel.
@@ -54,8 +52,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         channels = inputs.shape[-1]
         normalised, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
-            scale=self._float32(self.gamma) if self.scale else tf.ones(channels),
-            offset=self._float32(self.beta) if self.center else tf.zeros(channels),
+            scale=self.gamma.value if self.scale else tf.ones(channels),
+            offset=self.beta.value if self.center else tf.zeros(channels),
             mean=tf.zeros(0),
             variance=tf.zeros(0),
             epsilon=self.epsilon,
@@ -74,11 +72,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             self.input_spec.ndim == 4
             and self.axis in (-1, 3)
             and not self.synchronized
-            and self.compute_dtype in _KERNEL_DTYPES
+            # The kernel's statistics are float32, whatever the map is.
+            and self.variable_dtype == "float32"
         )
-
-    def _float32(self, variable: Any) -> tf.Tensor:
-        return tf.cast(tf.convert_to_tensor(variable), tf.float32)
 
     def _keep(self, moving: Any, batch: tf.Tensor) -> None:
         moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))

@@ -16,8 +16,8 @@ from fer_tf.config import Config
 from fer_tf.data import pipeline
 from fer_tf.errors import UserError
 from fer_tf.evaluation import predict
+from fer_tf.evaluation.stages import teaching_runs
 from fer_tf.experiment import Experiment
-from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
 from fer_tf.labels import NUM_CLASSES
 from fer_tf.predictions import Predictions
@@ -40,7 +40,7 @@ def keep(config: Config, experiment: Experiment, folder: Path) -> None:
         UserError: the teachers have not been fused.
     """
     logits, digests = {}, {}
-    for name, run in _runs(config, experiment).items():
+    for name, run in teaching_runs(config, experiment).items():
         predictions = Predictions.load(experiment.need(run.predictions, "fer-tf fuse"))
         for split in SPLITS:
             answers = predictions.split(split)
@@ -61,7 +61,7 @@ def take(config: Config, experiment: Experiment) -> None:
         UserError: they are not there, or not of this manifest's pictures.
     """
     path = Path(config.soft_labels.stored) / ANSWERS
-    runs = _runs(config, experiment)
+    runs = teaching_runs(config, experiment)
     # Looked at before the step leaves a trace.
     logits, metadata = read_arrays(experiment.need(path, "fer-tf fuse --keep FOLDER"))
     faces = pipeline.load(config, experiment.manifest)
@@ -86,12 +86,6 @@ def take(config: Config, experiment: Experiment) -> None:
             model, config.seed, answered[name], made_from=step.inputs
         ).save(run.predictions)
     step.finish([run.predictions for run in runs.values()])
-
-
-def _runs(config: Config, experiment: Experiment) -> dict[str, RunFolder]:
-    names = [teacher.model.name for teacher in config.teachers]
-    teachers = {name: experiment.teacher(name) for name in names}
-    return {**teachers, "fused": experiment.fused}
 
 
 def _answered(

@@ -101,15 +101,20 @@ def evaluate(run: RunFolder, seed: int) -> dict[str, Any]:
     return scoring.score(predictions, Calibration.load(run.calibration), seed)
 
 
+def teaching_runs(config: Config, experiment: Experiment) -> dict[str, RunFolder]:
+    """Return the run folders of the teachers and of all together, by name."""
+    names = [teacher.model.name for teacher in config.teachers]
+    teachers = {name: experiment.teacher(name) for name in names}
+    return {**teachers, "fused": experiment.fused}
+
+
 def answered_runs(config: Config, experiment: Experiment) -> dict[str, RunFolder]:
     """Return the run folders with predictions, by name: teachers, fused, students.
 
     Raises:
         UserError: there are none.
     """
-    teachers = [teacher.model.name for teacher in config.teachers]
-    runs = {name: experiment.teacher(name) for name in teachers}
-    runs["fused"] = experiment.fused
+    runs = teaching_runs(config, experiment)
     for stage in STUDENT_STAGES:
         runs[f"student-{stage}"] = experiment.student(stage)
     answered = {name: run for name, run in runs.items() if run.predictions.exists()}

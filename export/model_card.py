@@ -63,7 +63,7 @@ Calibrated; `ece` over 15 bins. Validation chose, test reports. {figures_of}
 {figures}
 
 {per_class}
-
+{two_labels}
 ## Conversion
 
 {conversion}
@@ -91,6 +91,11 @@ weights. They were learnt from pictures that came under the terms above, and may
 used only as all of those allow."""
 FREE = """\
 Free for any use, as is the data. fer-tf's own licence is of its code."""
+TWO_LABELS = """
+`fer2013` and `ferplus` are the same pictures under two labels: the challenge's own, and
+the majority of ten voters, which often differ. Their figures answer two questions, and
+`test`, which pools all corpora, neither of them.
+"""
 HELD_OUT = " (tested on, never trained on)"
 RESULTS = """
 ## All models of this run
@@ -167,6 +172,7 @@ def text(
         figures=_table(["split", "n", *FIGURES], _figure_rows(metrics)),
         per_class=_table(["split", *CLASSES], _per_class_rows(metrics)),
         figures_of=_figures_of(precision),
+        two_labels=TWO_LABELS if {"fer2013", "ferplus"} <= {*sources} else "",
         conversion=_conversion(precision, metrics.get("exported", {})),
         temperature=calibration.temperature,
         vector=VECTOR if calibration.weights else "",

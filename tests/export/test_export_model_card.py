@@ -77,6 +77,12 @@ def test_the_card_says(needed):
     assert needed in card()
 
 
+def test_two_labels_of_the_same_pictures_are_told_apart():
+    told = "same pictures under two labels"
+    assert told not in card()
+    assert told in card(sources={"fer2013": "research only", "ferplus": "MIT"})
+
+
 def test_weights_are_free_only_where_all_that_was_trained_on_is():
     drawn = {"drawn_faces": "free", "wild": "unknown"}
     assert "Free for any use" in card(sources=drawn)

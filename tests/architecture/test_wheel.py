@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from fer_tf.runtime.bundle import FILES
+from fer_tf.runtime.bundle import MANIFEST
+
 ROOT = Path(__file__).parents[2]
 BUILDERS = sorted(path.parent.name for path in ROOT.glob("tfds_builders/*/TAGS.txt"))
 pytestmark = pytest.mark.slow
@@ -44,6 +47,7 @@ def unpacked(tmp_path_factory):
         "fer_tf/evaluation/gate.yaml",
         "fer_tf/manifest/page.html",
         "fer_tf/page/base.html",
+        *(f"fer_tf/assets/student/{name}" for name in (*FILES, MANIFEST)),
         "tfds_builders/rafdb/dummy_data/EmoLabel/list_patition_label.txt",
         *(
             f"tfds_builders/{builder}/{text}"

@@ -1,0 +1,114 @@
+"""The student that is shipped: what it says of itself, and that it does so."""
+
+import csv
+import lzma
+import re
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from fer_tf import metrics
+from fer_tf.cli import main
+from fer_tf.labels import CLASSES
+from fer_tf.live import recogniser
+from fer_tf.runtime import bundle as schema
+from fer_tf.runtime.classifier import Classifier
+
+COLUMNS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
+OTHERS = ("contempt", "unknown", "NF")
+CLASS_OF = dict(
+    zip(
+        COLUMNS,
+        ("Neutral", "Happy", "Surprise", "Sad", "Angry", "Disgust", "Fear"),
+        strict=True,
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return recogniser.find_bundle()
+
+
+def test_it_is_no_smoke_and_tells_of_its_commit(shipped):
+    assert not shipped.smoke
+    assert re.fullmatch("[0-9a-f]{12}", shipped.commit)
+
+
+def test_its_card_says_who_must_not_use_it_and_what_it_was_learnt_from(shipped):
+    card = (shipped.folder / schema.MODEL_CARD).read_text(encoding="utf-8")
+    for words in (
+        "Article 5(1)(f)",
+        "Research use only",
+        "**ferplus**",
+        "**wild** (tested on, never trained on)",
+        "| test: ferplus, F1 |",
+        "## Limits",
+        "student, DKD",
+    ):
+        assert words in card
+
+
+@pytest.mark.parametrize("name", [schema.MODEL_CARD, schema.MANIFEST])
+def test_no_folder_of_the_machine_it_was_made_on_is_told(shipped, name):
+    text = (shipped.folder / name).read_text(encoding="utf-8")
+    assert not re.search(r"(?<![\w.])/(home|root|tmp|work|Users|mnt)\b", text)
+
+
+@pytest.mark.shared
+def test_it_labels_a_film_from_any_folder(shared, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    detector = shared / "models" / "face_detection_yunet_2023mar.onnx"
+    film = shared / "media" / "woman2.mp4"
+    result = CliRunner().invoke(
+        main,
+        [
+            *("live", "--source", str(film), "--headless", "--out", "session"),
+            *("--detector-model", str(detector)),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    with open(tmp_path / "session" / "frames.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["frame"] for row in rows}) > 100
+    assert {row["label"] for row in rows} & {name.lower() for name in CLASSES}
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_it_answers_ferplus_test_pictures_as_its_card_says(shared, shipped):
+    """Counted anew from the publisher's files, past every builder and pipeline."""
+    faces, labels = ferplus_test(shared / "data" / "fer2013")
+    assert len(faces) == 3518
+    probs = np.concatenate(
+        [
+            Classifier(shipped)([np.dstack([face] * 3) for face in batch])
+            for batch in np.array_split(faces, 16)
+        ]
+    )
+    told = shipped.metrics["test"]["by_source"]["ferplus"]
+    accuracy = np.mean(probs.argmax(1) == labels)
+    nll = metrics.nll(labels, probs)
+    assert accuracy == pytest.approx(told["accuracy"], abs=0.005)
+    assert nll == pytest.approx(told["nll"], abs=0.01)
+
+
+def ferplus_test(folder):
+    """Return PrivateTest's faces uint8 [n, 48, 48] and labels int [n] by rule (a).
+
+    The first of the ten columns with the most votes; rows outside the seven left out.
+    """
+    with open(folder / "labels.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    pixels = lzma.decompress((folder / "faces.u8.xz").read_bytes())
+    faces = np.frombuffer(pixels, np.uint8).reshape(-1, 48, 48)
+    # Some rows have no pixels.
+    pictured = [row for row in rows if row["emotion"]]
+    kept, labels = [], []
+    for place, row in enumerate(pictured):
+        most = max((*COLUMNS, *OTHERS), key=lambda column: int(row[column]))
+        if row["Usage"] == "PrivateTest" and most in CLASS_OF:
+            kept.append(place)
+            labels.append(CLASSES.index(CLASS_OF[most]))
+    return faces[kept], np.array(labels)

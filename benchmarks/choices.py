@@ -89,8 +89,8 @@ def main() -> None:
     print(f"|{'---|' * len(HEAD)}", flush=True)
     for loss, choices in CHOICES.items():
         first = None
-        for number, (title, overrides) in enumerate(choices.items()):
-            run = RunFolder(options.work / f"{loss}-{number}")
+        for title, overrides in choices.items():
+            run = RunFolder(options.work / loss / title.replace(" ", "-"))
             if not run.predictions.exists():
                 # The loop shows how far it is on stdout, which is the table's.
                 with redirect_stdout(sys.stderr):

@@ -128,8 +128,8 @@ class _Title:
 
     @classmethod
     def of(cls, canvas: Canvas, box: np.ndarray, face: FollowedFace) -> "_Title":
-        says = "unsure" if face.unsure else face.label
-        text = f"#{face.face_id} {says} {face.smoothed.confidence:.0%}"
+        sure = f"{face.label} {face.smoothed.confidence:.0%}"
+        text = f"#{face.face_id} {'unsure' if face.unsure else sure}"
         if face.true_label:
             text += f" (true: {face.true_label})"
         least, most = TITLE_SIZES

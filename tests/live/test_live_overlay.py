@@ -83,7 +83,7 @@ def test_writing_stands_out_from_light_and_dark(grey):
     ("unsure", "text"), [(False, "#1 Happy 80%"), (True, "#1 unsure")]
 )
 def test_a_share_stands_beside_a_label_alone(unsure, text):
-    """"unsure 10%" would read as nearly sure."""
+    """A share beside "unsure" would read as how unsure."""
     canvas = Canvas(np.zeros((480, 640, 3), np.uint8))
     title = overlay._Title.of(canvas, np.array(BOX, float), face_at(BOX, 1, unsure))
     assert title.text == text

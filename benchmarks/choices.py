@@ -29,7 +29,6 @@ from fer_tf import files  # noqa: E402
 from fer_tf import metrics  # noqa: E402
 from fer_tf.calibration import cross_calibrated  # noqa: E402
 from fer_tf.config import Config  # noqa: E402
-from fer_tf.config import StageConfig  # noqa: E402
 from fer_tf.data import pipeline  # noqa: E402
 from fer_tf.data.pipeline import Faces  # noqa: E402
 from fer_tf.evaluation import comparison  # noqa: E402
@@ -86,6 +85,8 @@ HEAD = ("loss", "changed", "accuracy", "macro-F1", "NLL", "accuracy minus", "NLL
 def main() -> None:
     """Train what is not there yet, then print the table."""
     options = _options()
+    faces = pipeline.load(_config(options, ()), options.manifest)
+    faces["train"] = _some(faces["train"], options.pictures)
     print(f"| {' | '.join(HEAD)} |")
     print(f"|{'---|' * len(HEAD)}", flush=True)
     for loss, choices in CHOICES.items():
@@ -95,7 +96,7 @@ def main() -> None:
             if not run.predictions.exists():
                 # The loop shows how far it is on stdout, which is the table's.
                 with redirect_stdout(sys.stderr):
-                    _train(_config(options, overrides), loss, run, options)
+                    _train(_config(options, overrides), loss, faces, run, options)
             answers = _calibrated(run)
             first = first or answers
             _print(loss, title, answers, first)
@@ -131,12 +132,15 @@ def _config(options: argparse.Namespace, overrides: tuple[str, ...]) -> Config:
 
 
 def _train(
-    config: Config, loss: str, run: RunFolder, options: argparse.Namespace
+    config: Config,
+    loss: str,
+    faces: dict[str, Faces],
+    run: RunFolder,
+    options: argparse.Namespace,
 ) -> None:
     """Train a student, and write what it answers to validation."""
     keras.utils.clear_session()
-    faces = pipeline.load(config, options.manifest)
-    shown = _some(faces["train"], options.pictures)
+    shown, validation = faces["train"], faces["validation"]
     stage = config.student
     model = stages.build(config, stage)
     counts = epochs.class_counts(config, shown, stage.train)
@@ -147,13 +151,14 @@ def _train(
         task = Distilled(loss, getattr(config.distill, loss), counts)
         path = _soft_labels(config, run, options)
         data = epochs.taught(config, shown, stage.train, path)
-    validate = Validation(config, faces["validation"])
+    validate = Validation(config, validation)
     board = Board(run, run.path.name)
     loop.train(model, task, data, validate, stage.train, run, board)
     board.close()
-    model = predict.trained(config, StageConfig(stage.model), run.weights)
-    logits = predict.plain_logits(model, config, faces["validation"])
-    answers = predict.answers(faces["validation"], logits)
+    # It has the last epoch's weights.
+    model.load_weights(run.weights)
+    logits = predict.plain_logits(model, config, validation)
+    answers = predict.answers(validation, logits)
     Predictions(run.path.name, config.seed, {"validation": answers}).save(
         run.predictions
     )

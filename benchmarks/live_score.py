@@ -1,9 +1,9 @@
-"""A bundle on a labelled film, live: with the default smoothing and without.
+"""A bundle on a labelled film, live: under several ways of smoothing, and without.
 
     python benchmarks/live_score.py --bundle BUNDLE --film FILM --labels LABELS.csv
 
 The user's own commands: `fer-tf live` reads the film, `fer-tf replay` answers the same
-faces again without smoothing, and `fer-tf score` holds both against the labels. YuNet
+faces again smoothed otherwise, and `fer-tf score` holds all against the labels. YuNet
 is found as `fer-tf live` finds it. With `--work DIR` the sessions are kept there.
 """
 
@@ -15,7 +15,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-BARE = ("live.smoothing_ms=0", "live.hysteresis=0", "live.hold_ms=0")
+from fer_tf.config import LiveConfig
+
+# Time constant and hold, ms, and hysteresis.
+OTHERS = {
+    "none": (0, 0, 0),
+    "100 ms, held for 120 ms": (100, 120, 0.08),
+    "300 ms, held for 250 ms": (300, 250, 0.08),
+    "500 ms, held for 250 ms": (500, 250, 0.08),
+}
 
 
 def main() -> None:
@@ -23,27 +31,41 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as folder:
         work = options.work or Path(folder)
-        smoothed, bare = work / "smoothed", work / "bare"
+        default = work / "default"
         bundle = ("--bundle", options.bundle)
-        source = ("--source", options.film, "--headless")
-        if not smoothed.exists():
-            _fer_tf("live", *source, *bundle, "--out", smoothed)
-        if not bare.exists():
-            _fer_tf("replay", smoothed, *bundle, "--out", bare, *BARE)
+        if not default.exists():
+            source = ("--source", options.film, "--headless")
+            _fer_tf("live", *source, *bundle, "--out", default)
         print(
             "| smoothing | accuracy | macro-F1 | lowest three F1 | label changes a "
             "minute | unsure | right if unsure is wrong | right if it is left out |"
         )
         print("|---|---|---|---|---|---|---|---|")
-        for name, session in (("as by default", smoothed), ("none", bare)):
-            figures = _score(session, options.labels)
-            print(f"| {name} | {' | '.join(_cells(figures))} |")
-        name = json.loads((smoothed / "session.json").read_text())["bundle"]["name"]
+        figures = _score(default, options.labels)
+        live = LiveConfig()
+        name = f"{live.smoothing_ms:g} ms, held for {live.hold_ms:g} ms: the default"
+        print(f"| {name} | {' | '.join(_cells(figures))} |", flush=True)
+        for name, smoothing in OTHERS.items():
+            session = work / name.replace(" ", "-").replace(",", "")
+            if not session.exists():
+                overrides = _overrides(*smoothing)
+                _fer_tf("replay", default, *bundle, "--out", session, *overrides)
+            cells = _cells(_score(session, options.labels))
+            print(f"| {name} | {' | '.join(cells)} |", flush=True)
+        name = json.loads((default / "session.json").read_text())["bundle"]["name"]
         print(
             f"\n{name}; {figures['faces_scored']:,} faces of "
             f"{figures['labels_scored']} labels scored, {figures['coverage']:.1%} of "
             "the frames have one. Intervals, of 95 %, draw labels and not frames."
         )
+
+
+def _overrides(smoothing_ms: float, hold_ms: float, hysteresis: float) -> list[str]:
+    return [
+        f"live.smoothing_ms={smoothing_ms}",
+        f"live.hold_ms={hold_ms}",
+        f"live.hysteresis={hysteresis}",
+    ]
 
 
 def _score(session: Path, labels: Path) -> dict[str, Any]:

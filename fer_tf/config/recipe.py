@@ -75,9 +75,9 @@ class LiveConfig:
     detector_score: float = 0.65
     detect_side_px: int = 640
     detect_every: int = 1
-    smoothing_ms: float = 300.0
+    smoothing_ms: float = 200.0
     hysteresis: float = 0.08
-    hold_ms: float = 250.0
+    hold_ms: float = 120.0
     forget_ms: float = 500.0
     drawn_clip: bool = True
 

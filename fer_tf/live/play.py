@@ -76,8 +76,7 @@ def play(
             # The log asks the recorder itself, unless it is told another number.
             number = (lambda view: view.frame.index) if film else recorder
             log = session.SessionLog(folder, description, number)
-            stack.enter_context(contextlib.closing(log))
-            logs.append(log)
+            logs.append(stack.enter_context(contextlib.closing(log)))
         if film or not folder:
             logs.append(recorder)
         if folder and annotate and source.is_live:

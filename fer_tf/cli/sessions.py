@@ -135,7 +135,8 @@ def _print_score(figures: dict[str, Any]) -> None:
     )
     click.echo(
         f"unsure {unsure['share']:.1%}: accuracy {unsure['accuracy_if_wrong']:.3f} if "
-        f"that is wrong, {'-' if sure is None else f'{sure:.3f}'} if it is left out"
+        f"that is wrong, {'-' if sure is None else f'{sure:.3f}'} if it is left out; "
+        f"{unsure['flips_per_minute']:.1f} flips per minute if it is a label"
     )
 
 

@@ -68,8 +68,9 @@ class LiveConfig:
     `detect_side_px` bounds the longer side of what the detector sees, which looks at
     every `detect_every`-th frame; in between, faces are carried by optical flow.
     `smoothing_ms` is the time constant of the smoothing, 0 for none; a label changes
-    when another leads by `hysteresis` for `hold_ms`. A track ends `forget_ms` after its
-    face was last seen.
+    when another leads by `hysteresis` for `hold_ms`, and "unsure" comes and goes when
+    the confidence has been low, or not, for as long. A track ends `forget_ms` after
+    its face was last seen.
     """
 
     detector_score: float = 0.65
@@ -77,7 +78,7 @@ class LiveConfig:
     detect_every: int = 1
     smoothing_ms: float = 200.0
     hysteresis: float = 0.08
-    hold_ms: float = 120.0
+    hold_ms: float = 250.0
     forget_ms: float = 500.0
     drawn_clip: bool = True
 

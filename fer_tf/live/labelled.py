@@ -59,6 +59,11 @@ class Row:
     unsure: bool
     true_label: str
 
+    @property
+    def told(self) -> int | None:
+        """What a user reads: the class that is shown, None for "unsure"."""
+        return None if self.unsure else self.shown
+
 
 @dataclass(frozen=True)
 class SeenFrame:

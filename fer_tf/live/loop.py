@@ -97,7 +97,12 @@ class Reader:
         self._recogniser = recogniser
         self._find = Finder(recogniser.detect, live.detect_every)
         self._tracker = Tracker(live.forget_ms)
-        self._smoother = Smoother(live.smoothing_ms, live.hysteresis, live.hold_ms)
+        self._smoother = Smoother(
+            live.smoothing_ms,
+            live.hysteresis,
+            live.hold_ms,
+            recogniser.bundle.abstain.threshold,
+        )
         self._clock = clock
         self._truth = truth
         self._ended_s: deque[float] = deque(maxlen=RATE_WINDOW)
@@ -175,14 +180,7 @@ class Reader:
         self, frame: Frame, face_id: int, face: Face, true_label: str
     ) -> FollowedFace:
         smoothed = self._smoother.update(face_id, face.probabilities, frame.time_ms)
-        threshold = self._recogniser.bundle.abstain.threshold
-        return FollowedFace(
-            face_id=face_id,
-            face=face,
-            smoothed=smoothed,
-            unsure=smoothed.confidence < threshold,
-            true_label=true_label,
-        )
+        return FollowedFace(face_id, face, smoothed, true_label)
 
     def _rate(self) -> float:
         elapsed = self._ended_s[-1] - self._ended_s[0]

@@ -132,7 +132,12 @@ def views(
     Raises:
         FilmEnded: the film ends before.
     """
-    smoother = Smoother(live.smoothing_ms, live.hysteresis, live.hold_ms)
+    smoother = Smoother(
+        live.smoothing_ms,
+        live.hysteresis,
+        live.hold_ms,
+        recogniser.bundle.abstain.threshold,
+    )
     for moment, frame in _shown(moments, film):
         found = [seen.detection for seen in moment.faces]
         faces = recogniser.recognise(frame.pixels_bgr, found)
@@ -141,13 +146,7 @@ def views(
             for seen, face in zip(moment.faces, faces, strict=True)
         ]
         followed = [
-            FollowedFace(
-                face_id=seen.face_id,
-                face=face,
-                smoothed=shown,
-                unsure=shown.confidence < recogniser.bundle.abstain.threshold,
-                true_label=seen.true_label,
-            )
+            FollowedFace(seen.face_id, face, shown, seen.true_label)
             for seen, face, shown in zip(moment.faces, faces, smoothed, strict=True)
         ]
         yield View(

@@ -185,13 +185,17 @@ def _main_figures(truth: np.ndarray, answers: np.ndarray) -> dict[str, float]:
 
 
 def _unsure(scored: Scored) -> dict[str, float | None]:
-    """Return accuracy with "unsure" as a wrong answer, and as none."""
+    """Return accuracy with "unsure" as a wrong answer, and as none.
+
+    Flips are of what is told, a class or "unsure".
+    """
     sure = ~_answers(scored, "unsure")
     right = _answers(scored, "shown") == scored.truth
     return {
         "share": float(1 - sure.mean()),
         "accuracy_if_wrong": float((right & sure).mean()),
         "accuracy_if_left_out": float(right[sure].mean()) if sure.any() else None,
+        "flips_per_minute": _flips(scored.subjects, "told"),
     }
 
 

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Generic
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,18 +12,39 @@ from fer_tf import metrics
 
 LEAST_PROBABILITY = 1e-7
 
+Value = TypeVar("Value")
+
 
 @dataclass(frozen=True, eq=False)
 class Smoothed:
-    """What is shown of a face: probabilities [7], and the index of its label."""
+    """What is shown of a face: probabilities [7], its label's index, or "unsure"."""
 
     probabilities: np.ndarray
     label: int
+    unsure: bool
 
     @property
     def confidence(self) -> float:
         """The smoothed probability of the label that is shown."""
         return float(self.probabilities[self.label])
+
+
+class _Held(Generic[Value]):
+    """A value that changes only once another has been wanted for long enough."""
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+        self._challenger = value
+        self._since_ms = 0.0
+
+    def settle(self, wanted: Value, now_ms: float, hold_ms: float) -> Value:
+        """Return the value at `now_ms`, where `wanted` would take its place."""
+        if wanted != self._challenger:
+            self._challenger = wanted
+            self._since_ms = now_ms
+        if now_ms - self._since_ms >= hold_ms:
+            self.value = self._challenger
+        return self.value
 
 
 @dataclass
@@ -31,14 +54,13 @@ class _State:
     answer: np.ndarray
     smoothed: np.ndarray
     time_ms: float
-    label: int
-    challenger: int
+    label: _Held[int]
+    unsure: _Held[bool]
     age_ms: float = 0.0
-    since_ms: float = 0.0
 
 
 class Smoother:
-    """Smooths the answers for each face, and lets its label change only for good.
+    """Smooths the answers for each face, and changes what is shown only for good.
 
     The log probabilities x pass a low pass of first order, tau dl/dt = x - l, which is
     solved exactly for x that runs straight from one frame to the next, so that the
@@ -51,13 +73,22 @@ class Smoother:
     Args:
         smoothing_ms: the time constant tau; 0 for no smoothing. May change on the way.
         hysteresis: by how much another class must lead the label's probability,
-        hold_ms: and for how long, before it becomes the label.
+        hold_ms: and for how long, before it becomes the label; and for how long a face
+            must be unsure, or sure again, before that is shown.
+        least_confidence: below it a label is unsure.
     """
 
-    def __init__(self, smoothing_ms: float, hysteresis: float, hold_ms: float) -> None:
+    def __init__(
+        self,
+        smoothing_ms: float,
+        hysteresis: float,
+        hold_ms: float,
+        least_confidence: float,
+    ) -> None:
         self.smoothing_ms = smoothing_ms
         self._hysteresis = hysteresis
         self._hold_ms = hold_ms
+        self._least_confidence = least_confidence
         self._states: dict[int, _State] = {}
 
     def update(
@@ -70,8 +101,7 @@ class Smoother:
         answer = np.log(np.maximum(probabilities, LEAST_PROBABILITY, dtype=np.float64))
         state = self._states.get(face_id)
         if state is None:
-            label = int(np.argmax(answer))
-            state = _State(answer, answer, time_ms, label, label)
+            state = self._first(answer, time_ms)
             self._states[face_id] = state
         elapsed_ms = max(0.0, time_ms - state.time_ms)
         kept, before, now = self._weights(elapsed_ms)
@@ -80,8 +110,11 @@ class Smoother:
         state.time_ms = time_ms
         state.age_ms += elapsed_ms
         shown = metrics.softmax(state.smoothed)
-        self._settle(state, shown)
-        return Smoothed(shown, state.label)
+        leader, label = int(np.argmax(shown)), state.label.value
+        leads = shown[leader] - shown[label] >= self._hysteresis
+        label = self._settle(state, state.label, leader if leads else label)
+        unsure = self._settle(state, state.unsure, self._is_unsure(shown, label))
+        return Smoothed(shown, label, unsure)
 
     def keep_only(self, face_ids: Collection[int]) -> None:
         """Drop the state of every face that is not among `face_ids`."""
@@ -102,13 +135,13 @@ class Smoother:
         g = -math.expm1(-d) / d
         return e, g - e, 1 - g
 
-    def _settle(self, state: _State, shown: np.ndarray) -> None:
-        """Let the leading class become the label, if it has led long enough."""
-        leader = int(np.argmax(shown))
-        leads = shown[leader] - shown[state.label] >= self._hysteresis
-        challenger = leader if leads else state.label
-        if challenger != state.challenger:
-            state.challenger = challenger
-            state.since_ms = state.age_ms
-        if state.age_ms - state.since_ms >= self._hold_ms:
-            state.label = state.challenger
+    def _first(self, answer: np.ndarray, time_ms: float) -> _State:
+        label = int(np.argmax(answer))
+        unsure = self._is_unsure(metrics.softmax(answer), label)
+        return _State(answer, answer, time_ms, _Held(label), _Held(unsure))
+
+    def _is_unsure(self, shown: np.ndarray, label: int) -> bool:
+        return bool(shown[label] < self._least_confidence)
+
+    def _settle(self, state: _State, held: _Held[Value], wanted: Value) -> Value:
+        return held.settle(wanted, state.age_ms, self._hold_ms)

@@ -16,13 +16,17 @@ class FollowedFace:
     face_id: int
     face: Face
     smoothed: Smoothed
-    unsure: bool
     true_label: str = ""
 
     @property
     def label(self) -> str:
         """The class that is shown."""
         return CLASSES[self.smoothed.label]
+
+    @property
+    def unsure(self) -> bool:
+        """"Unsure" is shown in place of the class."""
+        return self.smoothed.unsure
 
 
 @dataclass(frozen=True, eq=False)

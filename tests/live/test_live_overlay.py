@@ -29,7 +29,7 @@ def face_at(box, face_id=1, unsure=False):
         abstained=unsure,
         prediction_set=None,
     )
-    return FollowedFace(face_id, face, Smoothed(probabilities, 3), unsure)
+    return FollowedFace(face_id, face, Smoothed(probabilities, 3, unsure))
 
 
 def view_of(size_wh, boxes=(BOX,), grey=90, **options):

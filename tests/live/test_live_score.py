@@ -70,6 +70,8 @@ def test_a_session_scored_by_hand(tmp_path, labels):
         "share": pytest.approx(1 / 6),
         "accuracy_if_wrong": pytest.approx(2 / 6),
         "accuracy_if_left_out": pytest.approx(2 / 5),
+        # Twice what the label alone does: into "unsure" at 750 and out again at 751.
+        "flips_per_minute": pytest.approx(4 * 60_000 / 1751),
     }
     # One raw flip in 1751 ms; the shown label flips at 1750 and back at 1751.
     assert figures["raw"]["flips_per_minute"] == pytest.approx(60_000 / 1751)

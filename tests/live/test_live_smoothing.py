@@ -17,8 +17,8 @@ def answer(label, probability=0.9):
     return rest
 
 
-def calm(smoothing_ms=300.0, hysteresis=0.0, hold_ms=0.0):
-    return Smoother(smoothing_ms, hysteresis, hold_ms)
+def calm(smoothing_ms=300.0, hysteresis=0.0, hold_ms=0.0, least_confidence=0.5):
+    return Smoother(smoothing_ms, hysteresis, hold_ms, least_confidence)
 
 
 def test_one_step_by_hand():
@@ -149,6 +149,39 @@ def test_the_hold_begins_anew_when_the_lead_is_lost_or_another_takes_it():
     for index, label in enumerate(sequence):
         smoothed = smoother.update(1, answer(label), 100 * index)
         assert smoothed.label == ANGRY
+
+
+def test_the_first_answer_is_unsure_at_once():
+    for probability, unsure in ((0.49, True), (0.51, False)):
+        smoother = calm(smoothing_ms=0, hold_ms=250)
+        assert smoother.update(1, answer(ANGRY, probability), 0).unsure is unsure
+
+
+@pytest.mark.parametrize(("first", "then"), [(0.6, 0.4), (0.4, 0.6)])
+def test_a_face_is_unsure_or_sure_again_only_after_the_hold(first, then):
+    smoother = calm(smoothing_ms=0, hold_ms=250)
+    before = smoother.update(1, answer(ANGRY, first), 0).unsure
+    smoothed = {
+        t: smoother.update(1, answer(ANGRY, then), t) for t in range(40, 400, 40)
+    }
+    turned = [t for t, shown in smoothed.items() if shown.unsure is not before]
+    assert turned == [320, 360]
+    assert smoothed[40].confidence == pytest.approx(then, rel=1e-6)
+
+
+def test_a_confidence_that_wavers_does_not_flicker():
+    smoother = calm(smoothing_ms=0, hold_ms=250)
+    for index in range(50):
+        probability = 0.45 if index % 3 else 0.55
+        smoothed = smoother.update(1, answer(ANGRY, probability), 40 * index)
+        assert not smoothed.unsure
+
+
+def test_a_new_label_is_as_sure_as_itself():
+    smoother = calm(smoothing_ms=0)
+    smoother.update(1, answer(ANGRY, 0.9), 0)
+    assert smoother.update(1, answer(HAPPY, 0.4), 40).unsure
+    assert not smoother.update(1, answer(SAD, 0.8), 80).unsure
 
 
 def test_faces_do_not_disturb_each_other():

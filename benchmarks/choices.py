@@ -62,6 +62,7 @@ CHOICES = {
         "only mirrored": tuple(f"augment.{name}=0" for name in PLAIN),
         "no cutout, no noise": ("augment.cutout=0", "augment.noise=0"),
         "weights not averaged": ("student.train.ema=0",),
+        "learning rate 1e-3": ("student.train.learning_rate=1e-3",),
         "learning rate 2e-3": ("student.train.learning_rate=2e-3",),
         "learning rate 4e-3": ("student.train.learning_rate=4e-3",),
     },

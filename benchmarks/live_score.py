@@ -1,21 +1,26 @@
-"""A bundle on a labelled film, live: under several ways of smoothing, and without.
+"""A bundle on films, live: under several ways of smoothing, and without.
 
-    python benchmarks/live_score.py --bundle BUNDLE --film FILM --labels LABELS.csv
+    python benchmarks/live_score.py --bundle BUNDLE --film FILM --labels LABELS.csv \
+        --unlabelled FILM --work DIR
 
-The user's own commands: `fer-tf live` reads the film, `fer-tf replay` answers the same
-faces again smoothed otherwise, and `fer-tf score` holds all against the labels. YuNet
-is found as `fer-tf live` finds it. With `--work DIR` the sessions are kept there.
+The user's own commands: `fer-tf live` reads a film, `fer-tf replay` answers the same
+faces again smoothed otherwise, and `fer-tf score` holds all against the labels. Of the
+film without labels only changes are counted. YuNet is found as `fer-tf live` finds it.
+Sessions that are in DIR are taken as they are.
 """
 
 import argparse
 import json
 import subprocess
 import sys
-import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from fer_tf.config import LiveConfig
+from fer_tf.live.labelled import Row
+from fer_tf.live.labelled import read_frames
+from fer_tf.live.session import FRAMES
 
 # Time constant and hold, ms, and hysteresis.
 OTHERS = {
@@ -25,41 +30,63 @@ OTHERS = {
     "300 ms, held for 250 ms": (300, 250, 0.08),
     "500 ms, held for 250 ms": (500, 250, 0.08),
 }
+HEAD = (
+    "smoothing",
+    "accuracy",
+    "macro-F1",
+    "lowest three F1",
+    "label changes a minute",
+    "with unsure",
+    "unsure",
+    "right if unsure is wrong",
+    "right if it is left out",
+    "label changes, no labels",
+    "with unsure",
+)
 
 
 def main() -> None:
     """Print a table, a row per way of smoothing."""
     options = _options()
-    with tempfile.TemporaryDirectory() as folder:
-        work = options.work or Path(folder)
-        default = work / "default"
-        bundle = ("--bundle", options.bundle)
-        if not default.exists():
-            source = ("--source", options.film, "--headless")
-            _fer_tf("live", *source, *bundle, "--out", default)
-        print(
-            "| smoothing | accuracy | macro-F1 | lowest three F1 | label changes a "
-            "minute | with unsure | unsure | right if unsure is wrong | right if it is "
-            "left out |"
+    live = LiveConfig()
+    default = f"{live.smoothing_ms:g} ms, held for {live.hold_ms:g} ms: the default"
+    print(f"| {' | '.join(HEAD)} |")
+    print(f"|{'---|' * len(HEAD)}", flush=True)
+    for name, smoothing in {default: None, **OTHERS}.items():
+        overrides = _overrides(*smoothing) if smoothing else []
+        folder = name.replace(" ", "-").replace(",", "") if smoothing else "default"
+        labelled, unlabelled = (
+            _session(film, options, options.work / film.stem, folder, overrides)
+            for film in (options.film, options.unlabelled)
         )
-        print("|---|---|---|---|---|---|---|---|---|")
-        figures = _score(default, options.labels)
-        live = LiveConfig()
-        name = f"{live.smoothing_ms:g} ms, held for {live.hold_ms:g} ms: the default"
-        print(f"| {name} | {' | '.join(_cells(figures))} |", flush=True)
-        for name, smoothing in OTHERS.items():
-            session = work / name.replace(" ", "-").replace(",", "")
-            if not session.exists():
-                overrides = _overrides(*smoothing)
-                _fer_tf("replay", default, *bundle, "--out", session, *overrides)
-            cells = _cells(_score(session, options.labels))
-            print(f"| {name} | {' | '.join(cells)} |", flush=True)
-        name = json.loads((default / "session.json").read_text())["bundle"]["name"]
-        print(
-            f"\n{name}; {figures['faces_scored']:,} faces of "
-            f"{figures['labels_scored']} labels scored, {figures['coverage']:.1%} of "
-            "the frames have one. Intervals, of 95 %, draw labels and not frames."
-        )
+        figures = _score(labelled, options.labels)
+        cells = [*_cells(figures), *_changes(unlabelled)]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    name = json.loads((labelled / "session.json").read_text())["bundle"]["name"]
+    print(
+        f"\n{name}; {figures['faces_scored']:,} faces of {figures['labels_scored']} "
+        f"labels scored, {figures['coverage']:.1%} of the frames have one. Intervals, "
+        "of 95 %, draw labels and not frames."
+    )
+
+
+def _session(
+    film: Path,
+    options: argparse.Namespace,
+    work: Path,
+    folder: str,
+    overrides: list[str],
+) -> Path:
+    """Return the session of a film; those smoothed otherwise replay the first."""
+    session = work / folder
+    asked = ("--bundle", options.bundle, "--out", session)
+    if session.exists():
+        return session
+    if overrides:
+        _fer_tf("replay", work / "default", *asked, *overrides)
+    else:
+        _fer_tf("live", "--source", film, "--headless", *asked)
+    return session
 
 
 def _overrides(smoothing_ms: float, hold_ms: float, hysteresis: float) -> list[str]:
@@ -94,17 +121,31 @@ def _cells(figures: dict[str, Any]) -> list[str]:
     ]
 
 
+def _changes(session: Path) -> list[str]:
+    """Return how often a minute the label, and what is read, changes for a face."""
+    faces: dict[str, list[Row]] = {}
+    for frame in read_frames(session / FRAMES):
+        for row in frame.faces:
+            faces.setdefault(row.face_id, []).append(row)
+    pairs = [pair for rows in faces.values() for pair in pairwise(rows)]
+    minutes = sum(after.time_ms - before.time_ms for before, after in pairs) / 60_000
+    label = sum(before.shown != after.shown for before, after in pairs)
+    told = sum(before.told != after.told for before, after in pairs)
+    return [f"{count / minutes:.1f}" for count in (label, told)]
+
+
 def _fer_tf(*arguments: object) -> None:
     command = [sys.executable, "-m", "fer_tf.cli", *map(str, arguments)]
     subprocess.run(command, check=True, stdout=sys.stderr)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--film", type=Path, required=True)
     parser.add_argument("--labels", type=Path, required=True)
-    parser.add_argument("--work", type=Path)
+    parser.add_argument("--unlabelled", type=Path, required=True, metavar="FILM")
+    parser.add_argument("--work", type=Path, required=True, metavar="DIR")
     return parser.parse_args()
 
 

@@ -68,9 +68,9 @@ class LiveConfig:
     `detect_side_px` bounds the longer side of what the detector sees, which looks at
     every `detect_every`-th frame; in between, faces are carried by optical flow.
     `smoothing_ms` is the time constant of the smoothing, 0 for none; a label changes
-    when another leads by `hysteresis` for `hold_ms`, and "unsure" comes and goes when
-    the confidence has been low, or not, for as long. A track ends `forget_ms` after
-    its face was last seen.
+    when another leads by `hysteresis` for `hold_ms`, and "unsure" comes and goes once
+    the confidence has passed its threshold by `hysteresis`, or for `hold_ms`. A track
+    ends `forget_ms` after its face was last seen.
     """
 
     detector_score: float = 0.65

@@ -73,9 +73,9 @@ class Smoother:
     Args:
         smoothing_ms: the time constant tau; 0 for no smoothing. May change on the way.
         hysteresis: by how much another class must lead the label's probability,
-        hold_ms: and for how long, before it becomes the label; and for how long a face
-            must be unsure, or sure again, before that is shown.
-        least_confidence: below it a label is unsure.
+        hold_ms: and for how long, before it becomes the label.
+        least_confidence: below it a label is unsure; that comes and goes once the
+            confidence is `hysteresis` away from here, or on one side for `hold_ms`.
     """
 
     def __init__(
@@ -112,8 +112,11 @@ class Smoother:
         shown = metrics.softmax(state.smoothed)
         leader, label = int(np.argmax(shown)), state.label.value
         leads = shown[leader] - shown[label] >= self._hysteresis
-        label = self._settle(state, state.label, leader if leads else label)
-        unsure = self._settle(state, state.unsure, self._is_unsure(shown, label))
+        wanted = leader if leads else label
+        label = state.label.settle(wanted, state.age_ms, self._hold_ms)
+        above = shown[label] - self._least_confidence
+        hold_ms = 0.0 if abs(above) > self._hysteresis else self._hold_ms
+        unsure = state.unsure.settle(bool(above < 0), state.age_ms, hold_ms)
         return Smoothed(shown, label, unsure)
 
     def keep_only(self, face_ids: Collection[int]) -> None:
@@ -136,12 +139,6 @@ class Smoother:
         return e, g - e, 1 - g
 
     def _first(self, answer: np.ndarray, time_ms: float) -> _State:
-        label = int(np.argmax(answer))
-        unsure = self._is_unsure(metrics.softmax(answer), label)
-        return _State(answer, answer, time_ms, _Held(label), _Held(unsure))
-
-    def _is_unsure(self, shown: np.ndarray, label: int) -> bool:
-        return bool(shown[label] < self._least_confidence)
-
-    def _settle(self, state: _State, held: _Held[Value], wanted: Value) -> Value:
-        return held.settle(wanted, state.age_ms, self._hold_ms)
+        shown = metrics.softmax(answer)
+        label, unsure = int(np.argmax(shown)), shown.max() < self._least_confidence
+        return _State(answer, answer, time_ms, _Held(label), _Held(bool(unsure)))

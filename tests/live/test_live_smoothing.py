@@ -157,24 +157,41 @@ def test_the_first_answer_is_unsure_at_once():
         assert smoother.update(1, answer(ANGRY, probability), 0).unsure is unsure
 
 
-@pytest.mark.parametrize(("first", "then"), [(0.6, 0.4), (0.4, 0.6)])
-def test_a_face_is_unsure_or_sure_again_only_after_the_hold(first, then):
-    smoother = calm(smoothing_ms=0, hold_ms=250)
+@pytest.mark.parametrize(
+    ("first", "then", "turned"),
+    [
+        (0.55, 0.45, [320, 360]),
+        (0.45, 0.55, [320, 360]),
+        (0.9, 0.45, [320, 360]),
+        (0.55, 0.39, list(range(40, 400, 40))),
+        (0.45, 0.61, list(range(40, 400, 40))),
+    ],
+)
+def test_unsure_comes_and_goes_after_the_hold_or_beyond_the_hysteresis(
+    first, then, turned
+):
+    smoother = calm(smoothing_ms=0, hysteresis=0.1, hold_ms=250)
     before = smoother.update(1, answer(ANGRY, first), 0).unsure
     smoothed = {
         t: smoother.update(1, answer(ANGRY, then), t) for t in range(40, 400, 40)
     }
-    turned = [t for t, shown in smoothed.items() if shown.unsure is not before]
-    assert turned == [320, 360]
+    assert [t for t, shown in smoothed.items() if shown.unsure is not before] == turned
     assert smoothed[40].confidence == pytest.approx(then, rel=1e-6)
 
 
 def test_a_confidence_that_wavers_does_not_flicker():
-    smoother = calm(smoothing_ms=0, hold_ms=250)
+    smoother = calm(smoothing_ms=0, hysteresis=0.1, hold_ms=250)
     for index in range(50):
         probability = 0.45 if index % 3 else 0.55
         smoothed = smoother.update(1, answer(ANGRY, probability), 40 * index)
         assert not smoothed.unsure
+
+
+def test_a_label_that_is_held_is_not_sure_while_another_leads_clearly():
+    smoother = calm(smoothing_ms=0, hysteresis=0.1, hold_ms=250)
+    smoother.update(1, answer(ANGRY), 0)
+    smoothed = smoother.update(1, answer(HAPPY), 40)
+    assert (smoothed.label, smoothed.unsure) == (ANGRY, True)
 
 
 def test_a_new_label_is_as_sure_as_itself():

@@ -66,17 +66,14 @@ CHOICES = {
         "learning rate 2e-3": ("student.train.learning_rate=2e-3",),
         "learning rate 4e-3": ("student.train.learning_rate=4e-3",),
     },
-    "kd": {
-        "as the recipe has it": (),
-        "temperature 1": ("distill.kd.temperature=1",),
-        "temperature 4": ("distill.kd.temperature=4",),
-        "weight 0.9": ("distill.kd.weight=0.9",),
-        "one view of eight": ("soft_labels.views=1",),
-    },
     "dkd": {
         "as the recipe has it": (),
+        "temperature 1": ("distill.dkd.temperature=1",),
+        "temperature 4": ("distill.dkd.temperature=4",),
+        "weight 0.9": ("distill.dkd.weight=0.9",),
         "beta 1": ("distill.dkd.beta=1",),
         "beta 8": ("distill.dkd.beta=8",),
+        "one view of eight": ("soft_labels.views=1",),
     },
 }
 FIGURES = ("accuracy", "macro_f1", "nll")

@@ -97,12 +97,7 @@ class Reader:
         self._recogniser = recogniser
         self._find = Finder(recogniser.detect, live.detect_every)
         self._tracker = Tracker(live.forget_ms)
-        self._smoother = Smoother(
-            live.smoothing_ms,
-            live.hysteresis,
-            live.hold_ms,
-            recogniser.bundle.abstain.threshold,
-        )
+        self._smoother = Smoother.of(live, recogniser.bundle.abstain.threshold)
         self._clock = clock
         self._truth = truth
         self._ended_s: deque[float] = deque(maxlen=RATE_WINDOW)

@@ -132,12 +132,7 @@ def views(
     Raises:
         FilmEnded: the film ends before.
     """
-    smoother = Smoother(
-        live.smoothing_ms,
-        live.hysteresis,
-        live.hold_ms,
-        recogniser.bundle.abstain.threshold,
-    )
+    smoother = Smoother.of(live, recogniser.bundle.abstain.threshold)
     for moment, frame in _shown(moments, film):
         found = [seen.detection for seen in moment.faces]
         faces = recogniser.recognise(frame.pixels_bgr, found)

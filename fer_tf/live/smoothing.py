@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from fer_tf import metrics
+from fer_tf.config import LiveConfig
 
 LEAST_PROBABILITY = 1e-7
 
@@ -17,7 +18,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, eq=False)
 class Smoothed:
-    """What is shown of a face: probabilities [7], its label's index, or "unsure"."""
+    """What is shown of a face: probabilities [7], a label's index, if it is unsure."""
 
     probabilities: np.ndarray
     label: int
@@ -90,6 +91,11 @@ class Smoother:
         self._hold_ms = hold_ms
         self._least_confidence = least_confidence
         self._states: dict[int, _State] = {}
+
+    @classmethod
+    def of(cls, live: LiveConfig, least_confidence: float) -> "Smoother":
+        """Return one that smooths as a recipe has it."""
+        return cls(live.smoothing_ms, live.hysteresis, live.hold_ms, least_confidence)
 
     def update(
         self, face_id: int, probabilities: np.ndarray, time_ms: float

@@ -13,13 +13,13 @@ import argparse
 import json
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from fer_tf.config import LiveConfig
-from fer_tf.live.labelled import Row
 from fer_tf.live.labelled import read_frames
+from fer_tf.live.labelled import rows_by_face
+from fer_tf.live.score import flips_per_minute
 from fer_tf.live.session import FRAMES
 
 # Time constant and hold, ms, and hysteresis.
@@ -123,15 +123,8 @@ def _cells(figures: dict[str, Any]) -> list[str]:
 
 def _changes(session: Path) -> list[str]:
     """Return how often a minute the label, and what is read, changes for a face."""
-    faces: dict[str, list[Row]] = {}
-    for frame in read_frames(session / FRAMES):
-        for row in frame.faces:
-            faces.setdefault(row.face_id, []).append(row)
-    pairs = [pair for rows in faces.values() for pair in pairwise(rows)]
-    minutes = sum(after.time_ms - before.time_ms for before, after in pairs) / 60_000
-    label = sum(before.shown != after.shown for before, after in pairs)
-    told = sum(before.told != after.told for before, after in pairs)
-    return [f"{count / minutes:.1f}" for count in (label, told)]
+    faces = rows_by_face(read_frames(session / FRAMES))
+    return [f"{flips_per_minute(faces, answer):.1f}" for answer in ("shown", "told")]
 
 
 def _fer_tf(*arguments: object) -> None:

@@ -107,15 +107,20 @@ def subjects_of(frames: Sequence[SeenFrame], labels: Path | None) -> list[Subjec
     """
     if labels:
         return [Subject(_largest(frames), tuple(read_intervals(labels)))]
+    return [
+        Subject(rows, tuple(_intervals_of(rows)))
+        for rows in rows_by_face(frames)
+        if any(row.true_label for row in rows)
+    ]
+
+
+def rows_by_face(frames: Sequence[SeenFrame]) -> list[tuple[Row, ...]]:
+    """Return each face's rows, in the order of frames."""
     faces: dict[str, list[Row]] = {}
     for frame in frames:
         for row in frame.faces:
             faces.setdefault(row.face_id, []).append(row)
-    return [
-        Subject(tuple(rows), tuple(_intervals_of(rows)))
-        for rows in faces.values()
-        if any(row.true_label for row in rows)
-    ]
+    return [tuple(rows) for rows in faces.values()]
 
 
 def read_intervals(path: Path) -> list[Interval]:

@@ -4,6 +4,7 @@ Which frames count is `labelled.Interval.counts`. A frame without a face is miss
 is never taken for a class.
 """
 
+from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -211,10 +212,19 @@ def _coverage(frames: Sequence[SeenFrame], subjects: Sequence[Subject]) -> float
 
 
 def _flips(subjects: Sequence[Subject], answer: str) -> float:
-    """Return how often a face's answer changes, per minute that the face was seen."""
+    return flips_per_minute([subject.rows for subject in subjects], answer)
+
+
+def flips_per_minute(faces: Iterable[Sequence[Row]], answer: str) -> float:
+    """Return how often a face's answer changes, per minute that the face was seen.
+
+    Args:
+        faces: the rows of each.
+        answer: `raw`, `shown` or `told`.
+    """
     flips, seen_ms = 0, 0.0
-    for subject in subjects:
-        for before, after in pairwise(subject.rows):
+    for rows in faces:
+        for before, after in pairwise(rows):
             if before.face_id == after.face_id:
                 flips += getattr(before, answer) != getattr(after, answer)
                 seen_ms += max(0.0, after.time_ms - before.time_ms)

@@ -19,6 +19,23 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def ferplus_columns() -> dict[str, str]:
+    """FERPlus' columns in their order, each with our class; "" is left out."""
+    return {
+        "neutral": "Neutral",
+        "happiness": "Happy",
+        "surprise": "Surprise",
+        "sadness": "Sad",
+        "anger": "Angry",
+        "disgust": "Disgust",
+        "fear": "Fear",
+        "contempt": "",
+        "unknown": "",
+        "NF": "",
+    }
+
+
+@pytest.fixture(scope="session")
 def tiny_model():
     """An untrained Keras model of RGB [batch, 32, 32, 3] in 0..255 to logits [., 7]."""
     keras = pytest.importorskip("keras")

@@ -61,21 +61,12 @@ def play(
         keep / session.RECORDED, source.rate, on=record and source.is_live
     )
     log = None
-    fault = None
     with contextlib.ExitStack() as stack:
         stack.callback(source.close)
         stack.enter_context(contextlib.closing(recorder))
         logs: list[loop.Log] = [counts]
         if folder:
-            description = session.describe(
-                source=name,
-                bundle=recogniser.bundle,
-                settings=config.to_dict(live),
-                film=film,
-            )
-            # The log asks the recorder itself, unless it is told another number.
-            number = (lambda view: view.frame.index) if film else recorder
-            log = session.SessionLog(folder, description, number)
+            log = _session_log(folder, name, recogniser, live, film, recorder)
             logs.append(stack.enter_context(contextlib.closing(log)))
         if film or not folder:
             logs.append(recorder)
@@ -84,17 +75,47 @@ def play(
             logs.append(stack.enter_context(contextlib.closing(annotator)))
         controls = None if headless else Controls(reader, recorder, keep, clock)
         screens = _screens(stack, source, folder, controls, clock)
-        try:
-            loop.run(source, reader, logs, screens)
-        except KeyboardInterrupt:
-            pass
-        except OutsideError as error:
-            fault = error
+        fault = _run(source, reader, logs, screens)
     if log:
         log.finish(counts, film or recorder.film)
     if fault:
         raise fault
     return counts.to_dict()
+
+
+def _session_log(
+    folder: Path,
+    name: str,
+    recogniser: Recogniser,
+    live: config.LiveConfig,
+    film: Path | None,
+    recorder: Recorder,
+) -> session.SessionLog:
+    description = session.describe(
+        source=name,
+        bundle=recogniser.bundle,
+        settings=config.to_dict(live),
+        film=film,
+    )
+    # The log asks the recorder itself, unless it is told another number.
+    number = (lambda view: view.frame.index) if film else recorder
+    return session.SessionLog(folder, description, number)
+
+
+def _run(
+    source: Source,
+    reader: loop.Reader,
+    logs: list[loop.Log],
+    screens: list[loop.Screen],
+) -> OutsideError | None:
+    """Run to the end, or to Ctrl-C, or to a fault of the source, which is returned."""
+    try:
+        loop.run(source, reader, logs, screens)
+    except KeyboardInterrupt:
+        pass
+    except OutsideError as error:
+        return error
+    return None
 
 
 def _screens(

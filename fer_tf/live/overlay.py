@@ -215,7 +215,8 @@ def _bars(canvas: Canvas, panel: np.ndarray, face: FollowedFace) -> None:
         zip(CLASSES, face.smoothed.probabilities, strict=True)
     ):
         top = y + canvas.px(13 * row)
-        colour = WHITE if name == face.label else FAINT
+        said = name == face.label and not face.unsure
+        colour = WHITE if said else FAINT
         canvas.write(name, x, top + canvas.px(10), colour, 0.36)
         bar = (start, top + canvas.px(2.5), length, canvas.px(8))
         canvas.fill(bar, TRACK)

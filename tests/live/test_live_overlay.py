@@ -6,6 +6,7 @@ import pytest
 
 from fer_tf.live import overlay
 from fer_tf.live.canvas import Canvas
+from fer_tf.live.canvas import WHITE
 from fer_tf.live.frames import Frame
 from fer_tf.live.frames import Silence
 from fer_tf.live.recogniser import Face
@@ -87,6 +88,20 @@ def test_a_share_stands_beside_a_label_alone(unsure, text):
     canvas = Canvas(np.zeros((480, 640, 3), np.uint8))
     title = overlay._Title.of(canvas, np.array(BOX, float), face_at(BOX, 1, unsure))
     assert title.text == text
+
+
+def test_unsure_no_class_stands_out_among_the_bars(monkeypatch):
+    """A name in white would say after all what "unsure" holds back."""
+    canvas = Canvas(np.zeros((480, 640, 3), np.uint8))
+    colours = {}
+    monkeypatch.setattr(
+        canvas, "write", lambda text, x, y, colour, size: colours.update({text: colour})
+    )
+    panel = np.array([10, 10, 126, 99])
+    overlay._bars(canvas, panel, face_at(BOX))
+    assert [text for text, colour in colours.items() if colour == WHITE] == ["Happy"]
+    overlay._bars(canvas, panel, face_at(BOX, unsure=True))
+    assert WHITE not in colours.values()
 
 
 @pytest.mark.parametrize(

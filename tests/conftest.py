@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_tf.live import yunet_model
 from fer_tf.preprocess import FaceSpec
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -16,6 +17,15 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no {SHARED}: real media and models are kept beside a checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def detector_model(shared) -> Path:
+    """The file of the face detector."""
+    path = shared / "models" / yunet_model.FILE_NAME
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -220,13 +220,10 @@ rehearse(Path(sys.argv[1]), Path(sys.argv[2]), LiveConfig(), seconds=1.0)
 
 
 @pytest.mark.shared
-def test_fer2013s_recipe_walks_on_its_publishers_layout(shared, tmp_path):
+def test_fer2013s_recipe_walks_on_its_publishers_layout(detector_model, tmp_path):
     """Drawn faces in the challenge's CSV, and the real detector to frame them."""
-    detector = shared / "models" / "face_detection_yunet_2023mar.onnx"
-    if not detector.exists():
-        pytest.skip(f"no {detector}")
     write_fer2013(tmp_path / "raw" / "fer2013" / "fer2013.csv")
-    found = CliRunner(env={"FER_TF_DETECTOR": str(detector)}).invoke(
+    found = CliRunner(env={"FER_TF_DETECTOR": str(detector_model)}).invoke(
         main,
         [
             "run",

@@ -67,15 +67,12 @@ def test_live_cuts_the_training_picture_out_of_a_frame(seed):
 
 
 @pytest.mark.shared
-def test_yunet_finds_drawn_training_pictures(shared):
+def test_yunet_finds_drawn_training_pictures(detector_model):
     from fer_tf.live import yunet
 
-    model = shared / "models" / "face_detection_yunet_2023mar.onnx"
-    if not model.exists():
-        pytest.skip(f"no {model}")
     records = list(drawn.records(35, 1))
     by_detector, report = framing.fit(
-        [decode(record.image) for record in records], yunet.load(model)
+        [decode(record.image) for record in records], yunet.load(detector_model)
     )
     by_renderer, _ = fit_framing(
         np.array([record.box_xywh_px for record in records]), np.full((35, 2), 96)

@@ -47,15 +47,16 @@ def test_no_folder_of_the_machine_it_was_made_on_is_told(shipped, name):
 
 
 @pytest.mark.shared
-def test_it_labels_a_film_from_any_folder(shared, tmp_path, monkeypatch):
+def test_it_labels_a_film_from_any_folder(
+    shared, detector_model, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
-    detector = shared / "models" / "face_detection_yunet_2023mar.onnx"
     film = shared / "media" / "woman2.mp4"
     result = CliRunner().invoke(
         main,
         [
             *("live", "--source", str(film), "--headless", "--out", "session"),
-            *("--detector-model", str(detector)),
+            *("--detector-model", str(detector_model)),
         ],
     )
     assert result.exit_code == 0, result.output

@@ -178,14 +178,6 @@ def test_where_no_face_is_found_it_looks_once_more(
         np.testing.assert_allclose(face.box_xywh_px, width / 4)
 
 
-@pytest.fixture(scope="module")
-def model(shared):
-    path = shared / "models" / yunet_model.FILE_NAME
-    if not path.exists():
-        pytest.skip(f"no {path}")
-    return path
-
-
 def photograph(shared, name="obama_and_biden.jpg"):
     path = shared / "media" / name
     if not path.exists():
@@ -200,11 +192,11 @@ def sorted_boxes(detections):
 
 @pytest.mark.shared
 @pytest.mark.parametrize("size", [(640, 480), (596, 336), (1000, 714), (333, 457)])
-def test_onnxruntime_and_opencv_find_the_same_boxes(shared, model, size):
+def test_onnxruntime_and_opencv_find_the_same_boxes(shared, detector_model, size):
     pytest.importorskip("onnxruntime")
     frame = cv2.resize(photograph(shared), size)
-    onnx = yunet.OnnxYuNet(model, side_px=640, score=0.65, threads=1)(frame)
-    opencv = yunet.OpenCvYuNet(model, side_px=640, score=0.65)(frame)
+    onnx = yunet.OnnxYuNet(detector_model, side_px=640, score=0.65, threads=1)(frame)
+    opencv = yunet.OpenCvYuNet(detector_model, side_px=640, score=0.65)(frame)
     assert len(onnx) >= 2
     np.testing.assert_allclose(sorted_boxes(onnx), sorted_boxes(opencv), atol=1)
     for ours, theirs in zip(
@@ -218,23 +210,23 @@ def test_onnxruntime_and_opencv_find_the_same_boxes(shared, model, size):
 
 @pytest.mark.shared
 @pytest.mark.parametrize("size", [(1, 1), (2, 300), (7680, 4320)])
-def test_frames_of_any_size_are_looked_at(model, size):
+def test_frames_of_any_size_are_looked_at(detector_model, size):
     frame = np.full((*size[::-1], 3), 90, np.uint8)
-    assert yunet.load(model)(frame) == []
-    assert yunet.OpenCvYuNet(model, side_px=640, score=0.65)(frame) == []
+    assert yunet.load(detector_model)(frame) == []
+    assert yunet.OpenCvYuNet(detector_model, side_px=640, score=0.65)(frame) == []
 
 
 @pytest.mark.shared
-def test_boxes_are_in_the_frames_own_pixels(shared, model):
+def test_boxes_are_in_the_frames_own_pixels(shared, detector_model):
     frame = photograph(shared)
-    large = sorted_boxes(yunet.load(model, side_px=640)(frame))
+    large = sorted_boxes(yunet.load(detector_model, side_px=640)(frame))
     halved = cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    half = sorted_boxes(yunet.load(model, side_px=640)(halved))
+    half = sorted_boxes(yunet.load(detector_model, side_px=640)(halved))
     np.testing.assert_allclose(large[:2] / 2, half[:2], rtol=0.05, atol=3)
 
 
 @pytest.mark.shared
-def test_no_face_is_found_where_there_is_none(model):
+def test_no_face_is_found_where_there_is_none(detector_model):
     blank = np.full((240, 320, 3), 127, np.uint8)
-    assert yunet.load(model)(blank) == []
-    assert yunet.OpenCvYuNet(model, side_px=640, score=0.65)(blank) == []
+    assert yunet.load(detector_model)(blank) == []
+    assert yunet.OpenCvYuNet(detector_model, side_px=640, score=0.65)(blank) == []

@@ -24,8 +24,6 @@ from fer_tf.sources.drawn_film import HOLD_S
 from fer_tf.sources.drawn_film import film
 from fer_tf.sources.drawn_paint import paint
 
-YUNET = "models/face_detection_yunet_2023mar.onnx"
-
 
 @pytest.fixture(scope="module")
 def faces():
@@ -162,8 +160,8 @@ def test_a_film_is_the_same_for_the_same_seed():
 
 
 @pytest.mark.shared
-def test_the_detector_finds_drawn_faces_where_they_say(shared, faces):
-    detector = cv2.FaceDetectorYN.create(str(shared / YUNET), "", (488, 488), 0.6)
+def test_the_detector_finds_drawn_faces_where_they_say(detector_model, faces):
+    detector = cv2.FaceDetectorYN.create(str(detector_model), "", (488, 488), 0.6)
     overlaps = [_overlap(detector, face) for face in faces[:70]]
     assert np.mean(np.array(overlaps) > 0.5) > 0.95
     assert np.median(overlaps) > 0.85

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fer_tf import labels
+from fer_tf.manifest.splits import HELD_OUT
 from fer_tf.manifest.table import cluster
 from fer_tf.manifest.table import kept
 
@@ -19,14 +20,16 @@ def under_one_name(table: pd.DataFrame, ferplus_weight: float) -> pd.DataFrame:
     name: FER2013's where `ferplus_weight` is 0, else FERPlus'. Its target in training
     is then `ferplus_weight` times FERPlus' votes, plus the rest FER2013's label; where
     either has no label of ours it is FERPlus' alone. In test both names stay, each with
-    its own label: they are two tests on the same pictures, and of one group.
+    its own label: they are two tests on the same pictures, and of one group. A picture
+    that is held out under one name is as it is under the other.
     """
     done = table[["label", "distribution", "excluded"]].copy()
     pairs = _same_pictures(table)
     pairs = [(a, b) for a, b in pairs if table.at[a, "split"] == table.at[b, "split"]]
     for original, voted in pairs:
         split = table.at[original, "split"]
-        if split == "test":
+        held_out = HELD_OUT in (table.at[row, "excluded"] for row in (original, voted))
+        if split == "test" or held_out:
             continue
         stays, goes = (voted, original) if ferplus_weight else (original, voted)
         if not table.at[goes, "excluded"]:

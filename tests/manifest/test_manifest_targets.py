@@ -7,6 +7,7 @@ from fer_tf import labels
 from fer_tf import picture
 from fer_tf.config import DataConfig
 from fer_tf.manifest.clean import clean
+from fer_tf.manifest.splits import HELD_OUT
 from fer_tf.sources import Record
 
 VOTED = (0.0, 0.0, 0.0, 0.4, 0.6, 0.0, 0.0)
@@ -75,6 +76,24 @@ def test_a_picture_is_trained_on_under_one_name(weight, stays, goes):
         assert reason == f"same picture as {stays}/{row}"
     assert table.at["fer2013/2", "excluded"] == table.at["ferplus/2", "excluded"] == ""
     assert table.at["fer2013/2", "group"] == table.at["ferplus/2", "group"]
+
+
+@pytest.mark.parametrize("weight", [0, 0.5, 1.0])
+@pytest.mark.parametrize(
+    ("held_out", "trains"), [("ferplus", "fer2013"), ("fer2013", "ferplus")]
+)
+def test_what_is_held_out_takes_nothing_from_training(weight, held_out, trains):
+    """Neither its pictures under the other name, nor a share of a target."""
+    sources = ("fer2013", "ferplus")
+    table = cleaned(both(), weight, sources=sources, held_out=(held_out,))
+    alone = [record for record in both() if record.key.startswith(trains)]
+    wanted = cleaned(alone, weight)
+    for row in (0, 1):
+        assert table.at[f"{held_out}/{row}", "excluded"] == HELD_OUT
+        for column in ("excluded", "label", "distribution"):
+            assert table.at[f"{trains}/{row}", column] == (
+                wanted.at[f"{trains}/{row}", column]
+            )
 
 
 @pytest.mark.parametrize(

@@ -233,9 +233,18 @@ class Step:
 
 
 def _digests(paths: Iterable[Path]) -> dict[str, str]:
-    return {
-        f"{path.parent.name}/{path.name}": files.sha256_of(path) for path in paths
-    }
+    """Return files' SHA-256 by their last names: two, or more to tell them apart."""
+    paths = list(dict.fromkeys(paths))
+    for path in paths:
+        if not path.is_file():
+            raise UserError(
+                f"there is no {path}. If a step that is done wrote it, delete that "
+                f"step's record in {path.parent}, and run it again."
+            )
+    depth = 2
+    while len({path.parts[-depth:] for path in paths}) < len(paths):
+        depth += 1
+    return {"/".join(path.parts[-depth:]): files.sha256_of(path) for path in paths}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

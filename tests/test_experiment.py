@@ -83,6 +83,27 @@ def test_another_input_is_refused(tmp_path, read):
         make(tmp_path, read).is_done()
 
 
+def test_each_of_two_inputs_of_like_names_is_held(tmp_path):
+    """All sources' records lie in a folder `1.0.0`."""
+    paths = [tmp_path / source / "1.0.0" / "info.json" for source in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+    step = Step(tmp_path / "step.json", {}, paths)
+    assert list(step.inputs) == ["a/1.0.0/info.json", "b/1.0.0/info.json"]
+    step.is_done()
+    step.finish([])
+    paths[0].write_text("[]")
+    with pytest.raises(UserError, match="a/1.0.0/info.json was"):
+        Step(tmp_path / "step.json", {}, paths).is_done()
+
+
+def test_an_input_that_was_deleted_is_named(tmp_path, read):
+    read.unlink()
+    with pytest.raises(UserError, match="no .*manifest.csv.*delete that step's record"):
+        make(tmp_path, read)
+
+
 def test_what_is_missing_names_its_command(tmp_path):
     experiment = Experiment(tmp_path)
     with pytest.raises(UserError, match="manifest.csv .*fer-tf data clean"):

@@ -130,13 +130,16 @@ def _clean(config: Config, experiment: Experiment, pictures: bool) -> None:
     from fer_tf.data import records
 
     data_dir = Path(config.data.data_dir)
-    folders = [
-        records.locate(data_dir, source, config.data) for source in config.data.sources
-    ]
+    built = {
+        source: records.fingerprint(records.locate(data_dir, source, config.data))
+        for source in config.data.sources
+    }
     step = Step(
         experiment.root / "steps" / "clean.json",
-        {name: getattr(config.data, name) for name in DECIDES_ON_ROWS},
-        [folder / "dataset_info.json" for folder in folders],
+        {
+            **{name: getattr(config.data, name) for name in DECIDES_ON_ROWS},
+            "records": built,
+        },
     )
     if not step.is_done():
         data.clean_sources(config, data_dir, experiment.manifest, pictures)

@@ -53,7 +53,7 @@ def compare(answers: Mapping[str, SplitPredictions], seed: int = 0) -> dict[str,
             for name in others
         },
         "mcnemar": {
-            name: mcnemar(labels, probs[name][:, 0], probs[baseline][:, 0])
+            name: mcnemar(labels, probs[name][:, 0], probs[baseline][:, 0], groups)
             for name in others
             if probs[name].shape[1] == probs[baseline].shape[1] == 1
         },
@@ -159,22 +159,29 @@ def _mean_figures(labels: np.ndarray, probs: np.ndarray) -> dict[str, float]:
 
 
 def mcnemar(
-    labels: np.ndarray, probs: np.ndarray, baseline: np.ndarray
+    labels: np.ndarray, probs: np.ndarray, baseline: np.ndarray, groups: np.ndarray
 ) -> dict[str, float]:
     """Return McNemar's exact test that two models are right equally often.
 
-    Of the records that one alone gets right, each has them with probability 1/2
-    (McNemar 1947; Dietterich 1998, section 3.1).
+    Of the groups that one gets more of right, each has them with probability 1/2
+    (McNemar 1947; Dietterich 1998, section 3.1). Groups are what is independent: one
+    picture under two names would count twice.
 
     Args:
         labels: [n], integers.
         probs: [n, 7], of the one.
         baseline: [n, 7], of the other.
+        groups: [n].
+
+    Returns:
+        `gained` and `lost`: the groups that the one gets more, and less, of right;
+        and `p`.
     """
-    right = probs.argmax(axis=1) == labels
-    baseline_right = baseline.argmax(axis=1) == labels
-    gained = int((right & ~baseline_right).sum())
-    lost = int((~right & baseline_right).sum())
+    right = (probs.argmax(axis=1) == labels).astype(int)
+    baseline_right = (baseline.argmax(axis=1) == labels).astype(int)
+    _, rows = np.unique(groups, return_inverse=True)
+    lead = np.bincount(rows, weights=right - baseline_right)
+    gained, lost = int((lead > 0).sum()), int((lead < 0).sum())
     p = stats.binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
     return {"gained": gained, "lost": lost, "p": float(p)}
 

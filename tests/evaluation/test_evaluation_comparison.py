@@ -47,12 +47,27 @@ def test_mcnemar_by_hand_and_by_the_binomial_sum():
     labels = np.zeros(10, int)
     probs = certain([0, 0, 0, 0, 0, 0, 0, 1, 1, 1])
     baseline = certain([0, 0, 1, 1, 1, 1, 1, 0, 1, 1])
-    found = comparison.mcnemar(labels, probs, baseline)
+    found = comparison.mcnemar(labels, probs, baseline, np.arange(10))
     assert (found["gained"], found["lost"]) == (5, 1)
     assert found["p"] == pytest.approx(2 * (1 + 6) / 2**6)
     assert found["p"] == pytest.approx(2 * stats.binom.cdf(1, 6, 0.5))
-    swapped = comparison.mcnemar(labels, baseline, probs)
+    swapped = comparison.mcnemar(labels, baseline, probs, np.arange(10))
     assert (swapped["gained"], swapped["p"]) == (1, found["p"])
+
+
+def test_mcnemar_counts_a_picture_under_two_names_once():
+    labels = np.zeros(10, int)
+    probs = certain([0, 0, 0, 0, 0, 0, 0, 1, 1, 1])
+    baseline = certain([0, 0, 1, 1, 1, 1, 1, 0, 1, 1])
+    once = comparison.mcnemar(labels, probs, baseline, np.arange(10))
+    twice = comparison.mcnemar(
+        *(np.repeat(each, 2, axis=0) for each in (labels, probs, baseline)),
+        np.repeat(np.arange(10), 2),
+    )
+    assert twice == once
+    # A group of which either gets one right is neither's.
+    tie = comparison.mcnemar(labels[:2], certain([0, 1]), certain([1, 0]), np.zeros(2))
+    assert tie == {"gained": 0, "lost": 0, "p": 1}
 
 
 def test_answers_are_calibrated_where_a_calibration_lies(tmp_path, answer, caplog):

@@ -1,6 +1,5 @@
 """Fits live framing for the bundle: where a training picture lies about a box."""
 
-import itertools
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,7 +78,8 @@ def _from_records(pictures: Pictures) -> Fitted:
     ]
     if not boxed:
         raise UserError(
-            "face.framing_from is records, but no training record carries a box. "
+            "face.framing_from is records, but of up to "
+            f"{PICTURES:,} training records none carries a box. "
             "Set face.framing_from=yunet."
         )
     boxes, sizes = zip(*boxed, strict=True)
@@ -96,4 +96,4 @@ def _box_in_square(record: Record, pixels: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _pictures(config: Config, manifest: Path) -> Pictures:
-    return itertools.islice(kept_records(config, manifest, ["train"]), PICTURES)
+    return kept_records(config, manifest, ["train"], PICTURES)

@@ -103,15 +103,21 @@ def load(config: Config, manifest: Path) -> dict[str, Faces]:
 
 
 def kept_records(
-    config: Config, manifest: Path, splits: Sequence[str] = SPLITS
+    config: Config,
+    manifest: Path,
+    splits: Sequence[str] = SPLITS,
+    most: int | None = None,
 ) -> Iterator[tuple[Record, np.ndarray]]:
     """Yield the records of some splits that the manifest keeps, and their pixels.
 
-    The order is that of the records, which has nothing to do with their content: the
-    first thousand are as good as any.
+    Sources come one after another; `most` takes so many of all of them alike, by the
+    digest of their keys.
     """
     rows = _kept_rows(manifest)
-    yield from _records(config, rows[rows["split"].isin(splits)])
+    rows = rows[rows["split"].isin(splits)]
+    if most is not None:
+        rows = rows.loc[rows["key"].map(files.digest_of).sort_values().index[:most]]
+    yield from _records(config, rows)
 
 
 def _kept_rows(manifest: Path) -> pd.DataFrame:

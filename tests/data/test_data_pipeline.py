@@ -160,6 +160,17 @@ def test_records_and_manifest_are_joined_by_key(own, manifest):
             np.testing.assert_allclose(target, by_key[key].distribution, atol=1e-6)
 
 
+def test_some_records_are_from_all_over(own, manifest):
+    """The first ones would all be of one source, and a live face framed as in that."""
+    kept, twenty, ten = (
+        [record.key for record, _ in pipeline.kept_records(own, manifest, most=most)]
+        for most in (None, 20, 10)
+    )
+    places = [kept.index(key) for key in ten]
+    assert len(ten) == 10 and set(ten) < set(twenty) < set(kept)
+    assert min(places) < 35 < max(places)
+
+
 def test_it_is_known_where_most_voters_agree(own, manifest):
     rows = table.read(manifest)
     rows.loc[3, "votes"] = "5 4 1 0 0 0 0 0 0 0"

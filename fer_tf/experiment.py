@@ -48,6 +48,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def asked(self) -> Path:
+        """The record of the step that trains it: what it was asked, and of what."""
+        return self.path / "train.json"
+
+    @property
     def weights(self) -> Path:
         """The best model, as `keras.Model.save_weights` writes it."""
         return self.path / "best.weights.h5"

@@ -229,7 +229,7 @@ def check_one_recipe(paths: Sequence[Path]) -> None:
     Raises:
         UserError: they differ in more than the seed, or two have the same.
     """
-    records = [_folder(path) / "train.json" for path in paths]
+    records = [RunFolder(_folder(path)).asked for path in paths]
     asked = [
         flat(files.read_json(record)["settings"])
         for record in records

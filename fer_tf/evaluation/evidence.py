@@ -66,7 +66,7 @@ def chosen(
         the split, and `n`, the number of its records.
     """
     every = [each for seeds in figures.values() for each in seeds]
-    trained = [run.path / "train.json" for name in runs for run in runs[name]]
+    trained = [run.asked for name in runs for run in runs[name]]
     settings = [
         flat(files.read_json(path)["settings"]) for path in trained if path.exists()
     ]

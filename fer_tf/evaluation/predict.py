@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from rich.progress import track
 
+from fer_tf import config as recipes
 from fer_tf import files
 from fer_tf import fusion
 from fer_tf import metrics
@@ -22,9 +24,11 @@ from fer_tf.data import folds
 from fer_tf.data import pipeline
 from fer_tf.data import ten_crops
 from fer_tf.data.pipeline import Faces
+from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
+from fer_tf.experiment import differences
 from fer_tf.predictions import Predictions
 from fer_tf.predictions import SplitPredictions
 from fer_tf.training import stages
@@ -107,10 +111,40 @@ def _asked(
 
 
 def trained(config: Config, stage: StageConfig, weights: Path) -> keras.Model:
-    """Build a stage's model with its best weights."""
+    """Build a stage's model with its best weights.
+
+    Raises:
+        UserError: they were trained on pictures prepared otherwise, or in another
+            model: they might fit into this one, and answer what nobody scored.
+    """
+    _check_recipe(config, stage, RunFolder(weights.parent))
     model = stages.build(config, stage)
     model.load_weights(weights)
     return model
+
+
+def _check_recipe(config: Config, stage: StageConfig, run: RunFolder) -> None:
+    """Hold a recipe against the one a run was trained by, where that is written."""
+    if not run.asked.exists():
+        return
+    asked = files.read_json(run.asked)["settings"]
+    model = asked["model"] if "model" in asked else asked["stage"]["model"]
+    before = _input_and_model(asked["face"], model)
+    now = _input_and_model(recipes.to_dict(config.face), recipes.to_dict(stage.model))
+    changed = differences(before, {name: now.get(name) for name in before})
+    if changed:
+        raise UserError(
+            f"{run.weights} was trained by another recipe: {'; '.join(changed)}. Give "
+            "the recipe and the overrides that it was trained by."
+        )
+
+
+def _input_and_model(face: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
+    """Return what a model's answers hang on, beside its weights."""
+    found = recipes.flat({"face": face, "model": model})
+    for name in ("face.framing_from", "model.weights", "model.dropout"):
+        found.pop(name, None)
+    return found
 
 
 def plain_logits(model: keras.Model, config: Config, faces: Faces) -> np.ndarray:

@@ -125,7 +125,8 @@ def _run(path: Path, asked: Asked) -> Subject:
         )
     config = recipes.load(home.config, asked.overrides)
     own = recipes.load(home.config)
-    if _made_of(config) != _made_of(own):
+    # A run that says what it was trained by is held against that when it is loaded.
+    if not RunFolder(path).asked.exists() and _made_of(config) != _made_of(own):
         raise UserError(
             f"the overrides {' '.join(asked.overrides)} would change the model in "
             f"{path}, whose recipe is {home.config}. Leave `face`, `student`, "

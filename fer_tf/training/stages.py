@@ -109,7 +109,7 @@ def _supervised(
     count = config.soft_labels.folds
     left_out = {} if fold is None else {"fold": [fold, count]}
     step = Step(
-        run.path / "train.json",
+        run.asked,
         _settings(config, stage=recipes.to_dict(stage), **left_out),
         [manifest, *inputs.first_weights(stage)],
         experiment.accept_changes,
@@ -155,7 +155,7 @@ def distill(
     model = recipes.to_dict(stage.model)
     asked = recipes.to_dict(settings)
     step = Step(
-        run.path / "train.json",
+        run.asked,
         _settings(config, model=model, distill=asked, teacher=config.distill.teacher),
         [
             manifest,

@@ -377,6 +377,26 @@ def test_overrides_reach_a_runs_recipe_but_not_what_it_is(experiment, asked):
         subjects.find(path, other)
 
 
+@pytest.mark.parametrize("taught", [True, False])
+def test_weights_are_loaded_by_the_recipe_they_were_trained_by(demo, tmp_path, taught):
+    """Another CLAHE or size inside would fit as well, and answer something else."""
+    config, _ = demo
+    run = RunFolder(tmp_path)
+    predict.stages.build(config, config.student).save_weights(run.weights)
+    model = recipes.to_dict(config.student.model)
+    own = {"model": model} if taught else {"stage": {"model": model}}
+    face = recipes.to_dict(config.face)
+    files.write_json(run.asked, {"settings": {"face": face, **own}})
+    harmless = ["face.framing_from=yunet", "student.model.dropout=0.5"]
+    same = recipes.load(None, [*OVERRIDES, *harmless])
+    assert predict.trained(same, same.student, run.weights).count_params()
+    for change in ("face.clahe_clip=0", "student.model.enlarge=2"):
+        other = recipes.load(None, [*OVERRIDES, change])
+        name = change.partition("=")[0].removeprefix("student.")
+        with pytest.raises(UserError, match=f"another recipe: {name} was"):
+            predict.trained(other, other.student, run.weights)
+
+
 def test_what_is_no_model_is_told(experiment, asked, tmp_path):
     (tmp_path / "m.h5").write_bytes(b"")
     for path in (tmp_path / "nothing", tmp_path / "m.h5", experiment.root):

@@ -70,6 +70,14 @@ def test_an_override_of_train_reaches_every_stage(tmp_path):
     assert {stage.train.epochs for stage in stages} == {3}
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_stages_own_override_is_above_that_of_all(order):
+    overrides = ["train.epochs=1", "student.train.epochs=20", "distill.kd.start=ce"]
+    config = recipes.load(None, overrides[::order])
+    assert config.student.train.epochs == 20
+    assert config.teachers[0].train.epochs == config.distill.kd.train.epochs == 1
+
+
 def test_a_recipe_changes_its_base(tmp_path):
     (tmp_path / "base.yaml").write_text("seed: 3\nface: {size: 48, grey: false}\n")
     (tmp_path / "c.yaml").write_text("base: base.yaml\nface: {size: 96}\n")
@@ -113,6 +121,8 @@ def test_a_wrong_name_is_answered_with_the_nearest(override, nearest):
         "distill=4",
         "distill.kd.weight=2",
         "seed.deep=1",
+        "train=5",
+        "train={epochs: 5}",
         "seed",
         "=3",
         "face={",
@@ -131,6 +141,14 @@ def test_a_wrong_value_is_the_users_mistake(override):
         "augment.grey=1.5",
         "augment.jpeg_quality=96",
         "augment.blur=.nan",
+        "calibrate.wanted_accuracy=90",
+        "data.drawn_count=0",
+        "data.limit=-1",
+        "live.smoothing_ms=-1",
+        "seed=-1",
+        "student.model.dropout=1.5",
+        "student.train.warmup=5",
+        "student.train.weight_decay=-1",
         "student.train.mixup=-1",
         "student.train.cutmix=.inf",
         "student.train.sampling=class_balanced",
@@ -167,7 +185,21 @@ def test_a_recipe_may_mix_in_all_stages_but_distillation(tmp_path):
     assert config.distill.kd.train.mixup == 0
 
 
-@pytest.mark.parametrize("text", ["- a\n", "a: [\n", "seed: 1\nseeed: 2\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- a\n",
+        "a: [\n",
+        "seed: 1\nseeed: 2\n",
+        "base: [a]\n",
+        "base: c.yaml\n",
+        "train: 5\n",
+        "train: {epochs: 2}\nteachers:\n",
+        "train: {epochs: 2}\nteachers: [3]\n",
+        "train: {epochs: 2}\nstudent: {train: 5}\n",
+        "train: {epochs: 2}\ndistill: x\n",
+    ],
+)
 def test_a_file_that_is_no_recipe_is_refused(tmp_path, text):
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(UserError):

@@ -23,21 +23,30 @@ def load(path: Path | None = None, overrides: Iterable[str] = ()) -> Config:
     Args:
         path: a YAML file; None is `Config()`.
         overrides: `dotted.key=value` each, the value in YAML; applied last. One that
-            starts with `train.` is for every stage, whatever the file says of it.
+            starts with `train.` is for every stage, whatever the file says of it, but
+            for a stage that an override of its own says otherwise of.
 
     Raises:
         UserError: a missing file, an unknown key, a value of the wrong type.
     """
     tree = _tree_of(path) if path else {}
     stages: dict[str, Any] = {}
+    own = []
     for override in overrides:
         keys, value = _parse(override)
         if keys[0] == "train":
             _put(stages, keys[1:], value)
-        else:
-            _put(tree, keys, value)
-    config = _build(Config, _spread_train(tree), "")
-    return train_everywhere(config, stages)
+            continue
+        _put(tree, keys, value)
+        if "train" in keys[:-1]:
+            own.append((keys, value))
+    config = train_everywhere(_build(Config, _spread_train(tree), ""), stages)
+    if not stages or not own:
+        return config
+    tree = to_dict(config)
+    for keys, value in own:
+        _put(tree, keys, value)
+    return _build(Config, tree, "")
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -106,8 +115,12 @@ def _stage_trees(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*tree["teachers"], tree["student"], *distilled]
 
 
-def _tree_of(path: Path) -> dict[str, Any]:
-    """Return the file's values laid over those of its bases."""
+def _tree_of(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Return the file's values laid over those of its bases.
+
+    Args:
+        above: the files whose base it is.
+    """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
@@ -119,7 +132,14 @@ def _tree_of(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise UserError(f"the config {path} must be keys and values.")
     base = tree.pop("base", None)
-    return _merge(_tree_of(path.parent / base), tree) if base else tree
+    if base is None:
+        return tree
+    above = (*above, path.resolve())
+    if not isinstance(base, str) or (path.parent / base).resolve() in above:
+        raise UserError(
+            f"`base` of {path} must be another recipe's file, received {base!r}."
+        )
+    return _merge(_tree_of(path.parent / base, above), tree)
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,15 +155,31 @@ def _spread_train(tree: dict[str, Any]) -> dict[str, Any]:
     common = tree.pop("train", None)
     if common is None:
         return tree
+    common = _mapping(common, "train")
     defaults = to_dict(Config())
     for stage in _stage_trees(defaults):
         del stage["train"]
     tree = {**{name: defaults[name] for name in ("teachers", "student")}, **tree}
-    tree["distill"] = _merge(defaults["distill"], tree.get("distill") or {})
+    tree["distill"] = _merge(
+        defaults["distill"], _mapping(tree.get("distill") or {}, "distill")
+    )
+    tree["teachers"] = _list(tree["teachers"], "teachers")
     for stage in _stage_trees(tree):
-        if isinstance(stage, dict):
-            stage["train"] = _merge(common, stage.get("train") or {})
+        own = _mapping(stage, "a stage").get("train") or {}
+        stage["train"] = _merge(common, _mapping(own, "a stage's train"))
     return tree
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"{where} must be keys and values, received {value!r}.")
+    return value
+
+
+def _list(value: Any, where: str) -> list | tuple:
+    if not isinstance(value, list | tuple):
+        raise UserError(f"{where} must be a list, received {value!r}.")
+    return value
 
 
 def _parse(override: str) -> tuple[list[str], Any]:
@@ -157,6 +193,8 @@ def _parse(override: str) -> tuple[list[str], Any]:
 
 
 def _put(tree: dict[str, Any], keys: list[str], value: Any) -> None:
+    if not keys:
+        raise UserError(f"expected train.KEY=value, received train={value!r}.")
     for key in keys[:-1]:
         tree = tree.setdefault(key, {})
         if not isinstance(tree, dict):
@@ -166,11 +204,7 @@ def _put(tree: dict[str, Any], keys: list[str], value: Any) -> None:
 
 def _build(kind: type, values: Any, where: str) -> Any:
     """Return the dataclass `kind` from a tree of plain values, checking each."""
-    if not isinstance(values, Mapping):
-        raise UserError(
-            f"{where.rstrip('.') or 'the config'} must be keys and values, "
-            f"received {values!r}."
-        )
+    values = _mapping(values, where.rstrip(".") or "the config")
     hints = typing.get_type_hints(kind)
     for key in values:
         if key not in hints:
@@ -211,12 +245,10 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return value if isinstance(value, kind) else _build(kind, value, f"{where}.")
     if typing.get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple):
-            raise UserError(f"{where} must be a list, received {value!r}.")
         inner = typing.get_args(kind)[0]
         return tuple(
             _convert(inner, item, f"{where}[{index}]")
-            for index, item in enumerate(value)
+            for index, item in enumerate(_list(value, where))
         )
     return _scalar(kind, value, where)
 

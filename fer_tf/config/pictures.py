@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from fer_tf.config.checks import not_negative
 from fer_tf.config.checks import one_of
+from fer_tf.config.checks import positive
 from fer_tf.errors import UserError
 
 
@@ -42,6 +44,9 @@ class DataConfig:
             raise UserError(
                 f"data.ferplus_weight must be in 0..1, received {self.ferplus_weight}."
             )
+        for name in ("limit", "drawn_seed"):
+            not_negative(f"data.{name}", getattr(self, name))
+        positive("data.drawn_count", self.drawn_count)
         for source in self.held_out:
             one_of("source in data.held_out", source, self.sources)
         if self.sources and not set(self.sources) - set(self.held_out):

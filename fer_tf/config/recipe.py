@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from dataclasses import field
 
+from fer_tf.config.checks import not_negative
 from fer_tf.config.checks import one_of
 from fer_tf.config.pictures import AugmentConfig
 from fer_tf.config.pictures import DataConfig
@@ -31,11 +32,12 @@ class CalibrateConfig:
 
     def __post_init__(self) -> None:
         one_of("calibrate.method", self.method, ("temperature", "vector"))
-        if not 0 < self.wanted_coverage < 1:
-            raise UserError(
-                "calibrate.wanted_coverage must be between 0 and 1, received "
-                f"{self.wanted_coverage}."
-            )
+        for name in ("wanted_accuracy", "wanted_coverage"):
+            value = getattr(self, name)
+            if not 0 < value < 1:
+                raise UserError(
+                    f"calibrate.{name} must be between 0 and 1, received {value}."
+                )
 
 
 _PRECISIONS = ("float32", "float16", "dynamic", "int8")
@@ -93,6 +95,8 @@ class LiveConfig:
                 raise UserError(
                     f"live.{name} must be 1 or more, received {getattr(self, name)}."
                 )
+        for name in ("smoothing_ms", "hysteresis", "hold_ms", "forget_ms"):
+            not_negative(f"live.{name}", getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ class Config:
     live: LiveConfig = LiveConfig()
 
     def __post_init__(self) -> None:
+        not_negative("seed", self.seed)
         names = [teacher.model.name for teacher in self.teachers]
         if not names or len(set(names)) != len(names):
             raise UserError(

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from fer_tf.config.checks import below_one
+from fer_tf.config.checks import not_negative
 from fer_tf.config.checks import one_of
 from fer_tf.config.checks import positive
 from fer_tf.errors import UserError
@@ -26,6 +28,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         one_of("model.head", self.head, ("linear", "arcface"))
+        below_one("model.dropout", self.dropout)
         if not 1 <= self.enlarge <= 8:
             raise UserError(f"model.enlarge must be in 1..8, received {self.enlarge}.")
 
@@ -95,21 +98,18 @@ class TrainConfig:
         positive("train.epochs", self.epochs)
         positive("train.batch_size", self.batch_size)
         positive("train.learning_rate", self.learning_rate)
-        for name in ("negative", "mixup", "cutmix", "margin_epochs"):
-            value = getattr(self, name)
-            if not 0 <= value < float("inf"):
-                raise UserError(f"train.{name} must be 0 or more, received {value}.")
+        for name in (
+            *("weight_decay", "clip_norm"),
+            *("negative", "mixup", "cutmix", "margin_epochs"),
+        ):
+            not_negative(f"train.{name}", getattr(self, name))
         if self.mixup and self.cutmix:
             raise UserError(
                 f"train.mixup and train.cutmix are {self.mixup} and {self.cutmix}, but "
                 "a batch is mixed in one way: set one of them to 0."
             )
-        for name in ("label_smoothing", "ema"):
-            value = getattr(self, name)
-            if not 0 <= value < 1:
-                raise UserError(
-                    f"train.{name} must be 0 or more and below 1, received {value}."
-                )
+        for name in ("warmup", "label_smoothing", "ema"):
+            below_one(f"train.{name}", getattr(self, name))
         if not 0 <= self.negative_entropy <= 1:
             raise UserError(
                 "train.negative_entropy must be in 0..1, received "
@@ -216,11 +216,8 @@ class DistillConfig:
         positive("distill temperature", self.temperature)
         if not 0 <= self.weight <= 1:
             raise UserError(f"distill weight must be in 0..1, received {self.weight}.")
-        if not 0 <= self.warmup_epochs < float("inf"):
-            raise UserError(
-                "distill warmup_epochs must be 0 or more, received "
-                f"{self.warmup_epochs}."
-            )
+        for name in ("alpha", "beta", "warmup_epochs"):
+            not_negative(f"distill {name}", getattr(self, name))
         self._refuse_mixing()
 
     def _refuse_mixing(self) -> None:

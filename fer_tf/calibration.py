@@ -147,7 +147,10 @@ def halves(groups: np.ndarray, seed: int) -> np.ndarray:
     """
     names, group_of = np.unique(groups, return_inverse=True)
     if len(names) < 2:
-        raise ValueError(f"`groups` must hold two groups or more, received {names}.")
+        raise UserError(
+            "to be fitted on one half and scored on the other, validation must hold "
+            f"two groups of pictures or more, received {len(names)}. Give it more."
+        )
     order = np.random.default_rng(seed).permutation(len(names))
     return (order < len(names) // 2)[group_of]
 

@@ -221,7 +221,7 @@ def test_halves_keep_groups_whole():
     for group in np.unique(groups):
         assert len(set(mask[groups == group])) == 1
     assert (halves(groups, seed=0) == mask).all()
-    with pytest.raises(ValueError, match="two groups"):
+    with pytest.raises(UserError, match="two groups of pictures or more, received 1"):
         halves(np.zeros(4), seed=0)
 
 

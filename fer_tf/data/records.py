@@ -72,9 +72,7 @@ def rejects(folder: Path) -> dict[str, Any]:
 
 def read(folder: Path) -> Iterator[Record]:
     """Yield the records in the folder that `locate` returned, always in one order."""
-    if not folder.exists():
-        raise UserError(f"there are no records in {folder}. See: fer-tf data build -h")
-    builder = tfds.builder_from_directory(folder)
+    builder = _builder(folder)
     for split in SPLITS:
         if split not in builder.info.splits:
             continue
@@ -89,8 +87,14 @@ def read(folder: Path) -> Iterator[Record]:
 
 def count(folder: Path) -> int:
     """Return how many records the folder holds."""
-    splits = tfds.builder_from_directory(folder).info.splits
+    splits = _builder(folder).info.splits
     return sum(split.num_examples for split in splits.values())
+
+
+def _builder(folder: Path) -> tfds.core.DatasetBuilder:
+    if not folder.exists():
+        raise UserError(f"there are no records in {folder}. See: fer-tf data build -h")
+    return tfds.builder_from_directory(folder)
 
 
 def fingerprint(folder: Path) -> str:

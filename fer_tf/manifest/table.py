@@ -57,7 +57,7 @@ def read(path: Path) -> pd.DataFrame:
         raise UserError(
             f"there is no manifest {path}. Make it with: fer-tf data clean"
         ) from None
-    except (ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} is not readable as a manifest: {error}") from None
     missing = [name for name in COLUMNS if name not in table]
     if missing:

@@ -35,6 +35,8 @@ def test_records_that_are_not_built_say_how_to_build_them(data_dir):
         records.locate(data_dir, "drawn_faces", DataConfig(drawn_count=41))
     with pytest.raises(UserError, match="no records in"):
         next(records.read(data_dir / "nowhere"))
+    with pytest.raises(UserError, match="no records in"):
+        records.count(data_dir / "nowhere")
 
 
 def test_the_newest_version_is_taken(tmp_path):

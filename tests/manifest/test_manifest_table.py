@@ -39,6 +39,8 @@ def test_what_is_no_manifest_is_refused(manifest, tmp_path):
     path = tmp_path / "manifest.csv"
     with pytest.raises(UserError, match="fer-tf data clean"):
         table.read(path)
+    with pytest.raises(UserError, match="not readable as a manifest"):
+        table.read(tmp_path)
     path.write_text("")
     with pytest.raises(UserError, match="not readable as a manifest"):
         table.read(path)

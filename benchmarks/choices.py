@@ -7,7 +7,8 @@ All are from scratch, of the same pictures, views and steps. Figures are validat
 calibrated and cross-fitted; each is held against the first of its loss, on the same
 pictures, with an interval of 95 % over groups. One seed each, so a difference that
 another seed would turn round may have an interval that excludes zero. Trainings that
-are done are read from DIR; one that was stopped goes on. Overrides follow the options.
+are done are read from DIR, one that was stopped goes on, and one that was asked for
+otherwise is refused. Overrides follow the options.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import dataclasses
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from fer_tf import quiet
 
@@ -35,7 +37,9 @@ from fer_tf.evaluation import comparison  # noqa: E402
 from fer_tf.evaluation import predict  # noqa: E402
 from fer_tf.evaluation.markdown import change  # noqa: E402
 from fer_tf.experiment import RunFolder  # noqa: E402
+from fer_tf.experiment import Step  # noqa: E402
 from fer_tf.fusion import SoftLabels  # noqa: E402
+from fer_tf.fusion import stored  # noqa: E402
 from fer_tf.predictions import Predictions  # noqa: E402
 from fer_tf.predictions import SplitPredictions  # noqa: E402
 from fer_tf.training import epochs  # noqa: E402
@@ -71,7 +75,8 @@ CHOICES = {
         "temperature 1": ("distill.dkd.temperature=1",),
         "temperature 4": ("distill.dkd.temperature=4",),
         "weight 0.9": ("distill.dkd.weight=0.9",),
-        "beta 1": ("distill.dkd.beta=1",),
+        "beta 0.5": ("distill.dkd.beta=0.5",),
+        "beta 4": ("distill.dkd.beta=4",),
         "beta 8": ("distill.dkd.beta=8",),
         "one view of eight": ("soft_labels.views=1",),
     },
@@ -83,7 +88,11 @@ HEAD = ("loss", "changed", "accuracy", "macro-F1", "NLL", "accuracy minus", "NLL
 def main() -> None:
     """Train what is not there yet, then print the table."""
     options = _options()
-    faces = pipeline.load(_config(options, ()), options.manifest)
+    config = _config(options, ())
+    kept = options.soft_labels / "soft_labels.npz"
+    told = files.read_json(kept.with_suffix(".json"))
+    stored.check_views(kept, told["views_of"], stored.views_of(config))
+    faces = pipeline.load(config, options.manifest)
     faces["train"] = _some(faces["train"], options.pictures)
     print(f"| {' | '.join(HEAD)} |")
     print(f"|{'---|' * len(HEAD)}", flush=True)
@@ -91,10 +100,13 @@ def main() -> None:
         first = None
         for title, overrides in choices.items():
             run = RunFolder(options.work / loss / title.replace(" ", "-"))
-            if not run.predictions.exists():
-                # The loop shows how far it is on stdout, which is the table's.
-                with redirect_stdout(sys.stderr):
-                    _train(_config(options, overrides), loss, faces, run, options)
+            config = _config(options, overrides)
+            step = Step(run.asked, _asked(config, loss, options), [options.manifest])
+            # The loop shows how far it is on stdout, which is the table's.
+            with redirect_stdout(sys.stderr):
+                if not step.is_done():
+                    _train(config, loss, faces, run, options)
+                    step.finish([run.predictions])
             answers = _calibrated(run)
             first = first or answers
             _print(loss, title, answers, first)
@@ -127,6 +139,16 @@ def _config(options: argparse.Namespace, overrides: tuple[str, ...]) -> Config:
         student=dataclasses.replace(config.student, train=train),
         distill=dataclasses.replace(config.distill, **losses),
     )
+
+
+def _asked(config: Config, loss: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what a training hangs on, as JSON."""
+    tree = recipes.to_dict(config)
+    asked = {name: tree[name] for name in ("seed", "face", "augment", "student")}
+    asked["pictures"] = options.pictures
+    if loss != "ce":
+        asked |= {"distill": tree["distill"][loss], "views": config.soft_labels.views}
+    return {"loss": loss, **asked}
 
 
 def _train(

@@ -33,7 +33,7 @@ def take(config: Config, experiment: Experiment) -> None:
     # Looked at before the step leaves a trace.
     soft_labels = SoftLabels.load(stored, view_seed=config.seed)
     told = files.read_json(stored.with_suffix(".json"))
-    _check_views(stored, told.get("views_of", {}), views_of(config))
+    check_views(stored, told.get("views_of", {}), views_of(config))
     step = Step(
         experiment.fused.path / "fuse.json",
         {"soft_labels": dataclasses.asdict(config.soft_labels), "seed": config.seed},
@@ -51,9 +51,10 @@ def take(config: Config, experiment: Experiment) -> None:
     step.finish([experiment.soft_labels, report])
 
 
-def _check_views(
+def check_views(
     stored: Path, received: dict[str, Any], expected: dict[str, Any]
 ) -> None:
+    """Raise UserError unless stored soft labels are of the views that are expected."""
     differing = differences(flat(received), flat(expected))
     if differing:
         raise UserError(

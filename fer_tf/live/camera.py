@@ -22,6 +22,7 @@ from fer_tf.live.frames import Silence
 from fer_tf.live.frames import Source
 from fer_tf.live.frames import as_bgr
 from fer_tf.live.frames import rate_of
+from fer_tf.live.frames import read_from
 from fer_tf.live.pictures import SUFFIXES
 from fer_tf.live.pictures import pictures_in
 
@@ -38,6 +39,8 @@ CLOSE_S = 2.0
 URL_TIMEOUT_MS = 5000
 # Camera numbers that are tried.
 MOST_CAMERAS = 10
+# OpenCV's numbers of cameras have 32 bits.
+LONGEST_NUMBER = 10
 
 Capture = Callable[[str | int], Any]
 
@@ -69,7 +72,7 @@ def find_cameras(capture: Capture = _capture) -> Iterator[Found]:
     """Yield the cameras that open and send a frame, of the first `MOST_CAMERAS`."""
     for number in range(MOST_CAMERAS):
         opened = capture(number)
-        read, pixels = opened.read() if opened.isOpened() else (False, None)
+        read, pixels = read_from(opened) if opened.isOpened() else (False, None)
         if read:
             height, width = pixels.shape[:2]
             yield Found(number, width, height, rate_of(opened))
@@ -77,8 +80,13 @@ def find_cameras(capture: Capture = _capture) -> Iterator[Found]:
 
 
 def name_of(source: str) -> str:
-    """Return a source as it may be told and written down: without a password."""
-    return re.sub(r"(?<=://)[^/@]*@", "", source)
+    """Return a source as it may be told and written down: without a password.
+
+    What asks for it after the path, as `?password=`, is left out as well.
+    """
+    if "://" not in source:
+        return source
+    return re.sub(r"(?<=://)[^/?#]*@", "", source).partition("?")[0]
 
 
 def open_source(
@@ -97,7 +105,9 @@ def open_source(
         UserError: there is no such file, or it is empty or holds no pictures.
         OutsideError: the camera, the URL or the film does not open.
     """
-    if source.isdecimal():
+    if not source:
+        raise UserError("the source is empty. Give a camera's number, a file or a URL.")
+    if source.isdecimal() and len(source) < LONGEST_NUMBER:
         return Camera(lambda: capture(int(source)), f"camera {source}", clock)
     if "://" in source:
         return _open_url(source, clock, capture)
@@ -163,6 +173,8 @@ class Camera:
         self._thread = threading.Thread(target=self._run, args=[capture], daemon=True)
 
     def __iter__(self) -> Iterator[Frame | Silence]:
+        # Whoever opened it may have done something else before looking.
+        self._start_s = self._sent_s = self._clock()
         self._thread.start()
         while not self._closing.is_set():
             yield self._take()
@@ -199,8 +211,8 @@ class Camera:
     def _read(self, capture: Any) -> None:
         """Read until closed; the camera is released here and nowhere else."""
         index, time_ms = 0, -1.0
-        while not self._closing.is_set():
-            read, pixels = _read_from(capture)
+        while capture and not self._closing.is_set():
+            read, pixels = read_from(capture)
             if not read:
                 capture.release()
                 with self._changed:
@@ -212,7 +224,8 @@ class Camera:
             time_ms = max(now_ms, round(time_ms + 0.001, 3))
             self._hand_on(index, time_ms, pixels)
             index += 1
-        capture.release()
+        if capture:
+            capture.release()
 
     def _hand_on(self, index: int, time_ms: float, pixels: np.ndarray) -> None:
         frame, fault = None, ""
@@ -227,17 +240,10 @@ class Camera:
                 self._changed.notify()
 
     def _opened_again(self) -> Any:
-        while True:
-            stopped = self._closing.wait(RETRY_S)
+        """Return the camera once it is back; None if it is closed before that."""
+        while not self._closing.wait(RETRY_S):
             capture = self._open()
-            if stopped or capture.isOpened():
+            if capture.isOpened():
                 return capture
             capture.release()
-
-
-def _read_from(capture: Any) -> tuple[bool, Any]:
-    """Return what `capture.read` does; some backends raise where others say no."""
-    try:
-        return capture.read()
-    except cv2.error:
-        return False, None
+        return None

@@ -12,6 +12,7 @@ from fer_tf.live.ahead import Ahead
 from fer_tf.live.frames import Frame
 from fer_tf.live.frames import as_bgr
 from fer_tf.live.frames import rate_of
+from fer_tf.live.frames import read_from
 from fer_tf.live.pictures import read_picture
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Film:
     def _frames(self) -> Iterator[Frame]:
         index, time_ms = 0, -1.0
         while True:
-            read, pixels = self._capture.read()
+            read, pixels = read_from(self._capture)
             if not read:
                 break
             time_ms = self._time_ms(index, time_ms)

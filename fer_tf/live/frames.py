@@ -89,3 +89,11 @@ def rate_of(capture: Any) -> float:
     """Return frames per second; some files and most cameras do not know theirs."""
     rate = capture.get(cv2.CAP_PROP_FPS)
     return rate if math.isfinite(rate) and 1 <= rate <= 240 else USUAL_RATE
+
+
+def read_from(capture: Any) -> tuple[bool, Any]:
+    """Return what `capture.read` does; some backends raise where others say no."""
+    try:
+        return capture.read()
+    except cv2.error:
+        return False, None

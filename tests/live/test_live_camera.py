@@ -434,7 +434,10 @@ def test_a_stream_is_opened_once_and_then_again_when_it_breaks(quickly):
     ("source", "name"),
     [
         ("rtsp://me:secret@camera.local/1", "rtsp://camera.local/1"),
+        ("rtsp://me:s@cr@t@camera.local/1", "rtsp://camera.local/1"),
+        ("http://camera.local/v?user=me&password=a@b", "http://camera.local/v"),
         ("rtsp://camera.local/a@b", "rtsp://camera.local/a@b"),
+        ("films/why?.mp4", "films/why?.mp4"),
         ("films/me@home.mp4", "films/me@home.mp4"),
         ("0", "0"),
     ],
@@ -447,6 +450,26 @@ def test_a_closed_camera_is_free_also_if_nobody_looked():
     capture = Capture()
     camera.open_source("0", capture=lambda name: capture).close()
     assert capture.released
+
+
+def test_a_camera_is_not_silent_before_anybody_looks(quickly):
+    """Models are loaded, and the first time fetched, while a camera is opened."""
+    script = Script(Slow(frames=1000))
+    opened = camera.open_source("0", capture=script.open, clock=script.clock)
+    script.now_s += 2 * camera.PATIENCE_S
+    seen = next(item for item in opened if isinstance(item, Frame) or item.why)
+    opened.close()
+    assert isinstance(seen, Frame) and seen.time_ms < 1000
+
+
+def test_a_camera_that_is_gone_is_not_opened_again_to_be_closed(monkeypatch):
+    monkeypatch.setattr(camera, "TICK_S", 0.002)
+    script = Script(Capture(frames=0), Capture(frames=1000))
+    opened = camera.open_source("0", capture=script.open, clock=script.clock)
+    next(item for item in opened if item.why)
+    script.told = True
+    opened.close()
+    assert len(script.opened) == 1 and script.opened[0].released
 
 
 def test_cameras_that_open_and_send_are_listed():

@@ -131,7 +131,8 @@ def _screens(
         writing = video.writing(folder / session.ANNOTATED, source.rate)
         screens.append(_annotated(stack.enter_context(writing)))
     if controls:
-        window = Window(controls, in_pace=not source.is_live, clock=clock)
+        rate = None if source.is_live else source.rate
+        window = Window(controls, rate, clock)
         screens.append(stack.enter_context(contextlib.closing(window)))
     return screens
 

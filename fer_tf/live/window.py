@@ -33,7 +33,8 @@ class Window:
 
     Args:
         controls: what keys change, and how it is shown.
-        in_pace: wait until each frame is due.
+        rate: frames a second, to show each until the next is due; None shows what is
+            live, at once.
         clock: seconds, from any origin.
 
     Raises:
@@ -43,7 +44,7 @@ class Window:
     def __init__(
         self,
         controls: Controls,
-        in_pace: bool,
+        rate: float | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # OpenCV's Qt ends the whole process where there is no display.
@@ -59,7 +60,7 @@ class Window:
                 "install opencv-python in place of opencv-python-headless."
             ) from None
         self._controls = controls
-        self._in_pace = in_pace
+        self._interval_ms = 1000 / rate if rate else None
         self._clock = clock
         self._start_s: float | None = None
         self._size: tuple[int, int] | None = None
@@ -70,10 +71,16 @@ class Window:
         if isinstance(seen, Silence):
             return self._show_silence(seen)
         self._show(seen)
-        key = self._key(self._wait_ms(seen.frame.time_ms))
-        if key == PAUSE:
-            key = self._pause(seen)
-        return self._goes_on(key, seen)
+        while True:
+            key = self._key(max(1, self._left_ms(seen.frame.time_ms)))
+            if key == PAUSE:
+                key = self._pause(seen)
+            if not self._goes_on(key, seen):
+                return False
+            if not key or not self._left_ms(seen.frame.time_ms):
+                return True
+            # It has changed by the key, and is not over yet.
+            self._show(seen)
 
     def close(self) -> None:
         """Close the window."""
@@ -127,12 +134,15 @@ class Window:
             self._size = (width, height)
         cv2.imshow(TITLE, drawn)
 
-    def _wait_ms(self, time_ms: float) -> int:
+    def _left_ms(self, time_ms: float) -> int:
+        """Return for how long a frame is still to be seen."""
+        if self._interval_ms is None:
+            return 0
         now_s = self._clock()
         if self._start_s is None:
             self._start_s = now_s - time_ms / 1000
-        due_ms = time_ms - 1000 * (now_s - self._start_s)
-        return max(1, round(due_ms)) if self._in_pace else 1
+        over_ms = time_ms + self._interval_ms
+        return max(0, round(over_ms - 1000 * (now_s - self._start_s)))
 
     def _key(self, wait_ms: int) -> str:
         """Return the key that is pressed within a time, in lower case; "" if none."""

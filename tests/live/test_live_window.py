@@ -48,7 +48,7 @@ def desk(stage, gui, tmp_path):
     now = types.SimpleNamespace(s=0.0)
     recorder = Recorder(tmp_path / "kept" / "recorded.mkv", 25.0, on=False)
     held = controls.Controls(stage.reader, recorder, tmp_path / "kept", lambda: now.s)
-    shown = window.Window(held, in_pace=False, clock=lambda: now.s)
+    shown = window.Window(held, rate=None, clock=lambda: now.s)
     view = stage.reader(next(iter(stage.scripted)))
     yield types.SimpleNamespace(
         controls=held, recorder=recorder, window=shown, view=view, now=now, gui=gui
@@ -89,7 +89,7 @@ def test_a_key_is_read_under_any_lock_and_shift_bits(desk):
 def test_space_pauses_until_space_and_makes_no_frame_late(stage, gui, monkeypatch):
     now = types.SimpleNamespace(s=0.0)
     held = types.SimpleNamespace(look=lambda *notes: controls.Look(notes=notes))
-    shown = window.Window(held, in_pace=True, clock=lambda: now.s)
+    shown = window.Window(held, rate=25.0, clock=lambda: now.s)
     frames = iter(stage.scripted)
     keys = [" ", "", "", " ", ""]
 
@@ -102,9 +102,32 @@ def test_space_pauses_until_space_and_makes_no_frame_late(stage, gui, monkeypatc
     monkeypatch.setattr(window.cv2, "waitKeyEx", wait_key)
     assert shown(stage.reader(next(frames))) is True
     assert shown(stage.reader(next(frames))) is True
-    # The pause of .15 s does not count: a frame is due at .04 s, and .001 s have run.
-    assert gui.waits == [1, 50, 50, 50, 39]
+    # The pause of .15 s does not count: each of the two is seen for .04 s.
+    assert gui.waits == [40, 50, 50, 50, 40]
     assert keys == []
+
+
+def test_a_key_changes_the_frame_that_is_seen_and_does_not_shorten_it(
+    stage, gui, monkeypatch
+):
+    """A picture among several is there for a second, whatever is pressed."""
+    now = types.SimpleNamespace(s=0.0)
+    pressed = []
+    held = types.SimpleNamespace(
+        look=lambda *notes: controls.Look(notes=tuple(pressed)), press=pressed.append
+    )
+    shown = window.Window(held, rate=1.0, clock=lambda: now.s)
+
+    def wait_key(wait_ms):
+        gui.waits.append(wait_ms)
+        now.s += 0.25 if not pressed else wait_ms / 1000
+        return -1 if pressed else ord("h")
+
+    monkeypatch.setattr(window.cv2, "waitKeyEx", wait_key)
+    assert shown(stage.reader(next(iter(stage.scripted)))) is True
+    assert gui.waits == [1000, 750]
+    before, after = gui.shown
+    assert (before != after).any()
 
 
 def test_while_paused_the_view_stays_and_keys_work(desk):
@@ -296,4 +319,4 @@ def test_without_a_display_headless_is_named(monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(OutsideError, match="--headless"):
-        window.Window(None, in_pace=False)
+        window.Window(None, rate=None)

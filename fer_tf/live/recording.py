@@ -18,6 +18,8 @@ from fer_tf.live.view import View
 # Lossless and an open standard (RFC 9043). Matroska, because half a file of it plays.
 LOSSLESS = cv2.VideoWriter.fourcc(*"FFV1")
 LEAST_FREE_BYTES = 200_000_000
+# A longer gap is left out: it was a pause, or a camera that had stalled.
+MOST_REPEATED_S = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +28,8 @@ class Recorder:
     """Appends the frames of views to a film, while it is on.
 
     A frame is repeated where others were dropped, so that the film lasts as long as
-    what it shows. The file is begun with the first frame and readable up to the last,
-    also when the process is killed.
+    what it shows, but for gaps of more than `MOST_REPEATED_S`. The file is begun with
+    the first frame; of a process that is killed it lacks the last moments.
 
     Args:
         rate: frames per second.
@@ -69,7 +71,11 @@ class Recorder:
             )
             return None
         first = self._frames
-        for _ in range(max(1, self._due(view.frame.time_ms))):
+        due = self._due(view.frame.time_ms)
+        if due > MOST_REPEATED_S * self._rate:
+            self._origin_ms = None
+            due = self._due(view.frame.time_ms)
+        for _ in range(max(1, due)):
             self._writer.write(video.even(pixels))
             self._frames += 1
         return first

@@ -276,6 +276,21 @@ def test_recording_stops_and_goes_on_with_no_gap(tmp_path):
     assert len(pixels_of(recorder.film)) == 6
 
 
+def test_a_pause_is_left_out_of_a_recording(tmp_path):
+    """A frame of minutes, written at once, froze the window and filled the disk."""
+    black = np.zeros((48, 64, 3), np.uint8)
+    recorder = recording.Recorder(tmp_path / "recorded.mkv", 25.0)
+    times_ms = [0, 40, 1000, 1_000_000, 1_000_040, 1_000_120]
+    numbers = [
+        recorder(view_of(black, index, float(time_ms)))
+        for index, time_ms in enumerate(times_ms)
+    ]
+    recorder.close()
+    # Of a gap below two seconds each frame that lacks is a copy.
+    assert numbers == [0, 1, 2, 26, 27, 28]
+    assert len(pixels_of(recorder.film)) == 30
+
+
 def test_a_recording_ends_before_the_disk_is_full(tmp_path, monkeypatch, caplog):
     black = np.zeros((48, 64, 3), np.uint8)
     recorder = recording.Recorder(tmp_path / "recorded.mkv", 25.0)

@@ -247,6 +247,22 @@ def test_a_session_is_judged_by_another(tmp_path, candidate, baseline, verdict):
     assert score.judge(ours, theirs)["verdict"] == verdict
 
 
+def test_what_was_shown_once_judges_nothing(tmp_path):
+    def once(folder, right):
+        answers = ["happy"] * right + ["sad"] * (100 - right)
+        rows = [
+            (100 * index, 1, answer, answer, 0, "happy")
+            for index, answer in enumerate(answers)
+        ]
+        write(folder, rows)
+        return folder
+
+    ours, theirs = once(tmp_path / "ours", 60), once(tmp_path / "theirs", 50)
+    judged = score.judge(ours, theirs)
+    assert judged["macro_f1_raised_by"][0] > 0
+    assert judged["verdict"] == "inconclusive"
+
+
 def test_the_judgement_by_hand(tmp_path):
     ours = shown(tmp_path / "ours", turn, turn)
     theirs = shown(tmp_path / "theirs", lambda index: "sad", turn)

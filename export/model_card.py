@@ -71,8 +71,7 @@ Calibrated; `ece` over 15 bins. Validation chose, test reports. {figures_of}
 
 Temperature {temperature:.4g}{vector}, {where}.
 
-Below a confidence of {threshold:.3f} the answer is "unsure". The threshold was chosen
-on {fitted_on} so that the answers that remain are right {wanted:.0%} of the time.
+Below a confidence of {threshold:.3f} the answer is "unsure". {chosen}
 {sets}
 ## Limits
 
@@ -85,6 +84,13 @@ on {fitted_on} so that the answers that remain are right {wanted:.0%} of the tim
 - Probabilities are calibrated for data like that of the splits above, and only there.
 {results}"""
 
+REACHED = """\
+The threshold was chosen
+on {fitted_on} so that the answers that remain are right {wanted:.0%} of the time."""
+NOT_REACHED = """\
+**At no confidence
+were the answers on {fitted_on} right {wanted:.0%} of the time, as was wanted: nearly
+all of them are "unsure".**"""
 RESEARCH = """\
 **Research use only.** fer-tf's own licence is of its code and does not cover these
 weights. They were learnt from pictures that came under the terms above, and may be
@@ -178,10 +184,17 @@ def text(
         vector=VECTOR if calibration.weights else "",
         where=IN_RUNTIME if output_of(precision) == "logits" else IN_MODEL,
         threshold=calibration.threshold,
-        fitted_on=calibration.fitted_on,
-        wanted=calibration.wanted_accuracy,
+        chosen=_chosen(calibration),
         sets=_sets(calibration, precision, metrics),
         results=RESULTS.format(section=results) if results else "",
+    )
+
+
+def _chosen(calibration: Calibration) -> str:
+    """Say how the threshold of "unsure" came about."""
+    text = REACHED if calibration.threshold_reached else NOT_REACHED
+    return text.format(
+        fitted_on=calibration.fitted_on, wanted=calibration.wanted_accuracy
     )
 
 

@@ -77,6 +77,15 @@ def test_the_card_says(needed):
     assert needed in card()
 
 
+def test_the_card_says_where_no_threshold_was_good_enough():
+    reached = "so that the answers that remain are right 90% of the time"
+    assert reached in card()
+    never = dataclasses.replace(CALIBRATION, threshold=1.0, threshold_reached=False)
+    text = card(calibration=never)
+    assert reached not in text
+    assert "right 90% of the time, as was wanted: nearly all" in text
+
+
 def test_two_labels_of_the_same_pictures_are_told_apart():
     told = "same pictures under two labels"
     assert told not in card()

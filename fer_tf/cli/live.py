@@ -127,12 +127,18 @@ def recogniser_of(
             detector_score=config.live.detector_score,
             threads=threads,
         )
-    warn_of_smoke(loaded.bundle)
+    warn_of(loaded.bundle)
     return loaded
 
 
-def warn_of_smoke(bundle: Any) -> None:
-    """Say that the answers of a smoke run's bundle mean nothing."""
+def warn_of(bundle: Any) -> None:
+    """Say where a bundle's answers mean nothing, or are all "unsure"."""
+    if bundle.abstain.threshold >= 1:
+        click.echo(
+            f'warning: {bundle.folder} is "unsure" of every face: at no confidence was '
+            f"it right {bundle.abstain.wanted_accuracy:.0%} of the time.",
+            err=True,
+        )
     if bundle.smoke:
         click.echo(
             f"warning: {bundle.folder} was made by a smoke run; its answers mean "
@@ -157,5 +163,6 @@ def _say(counts: dict[str, Any], out: Path | None) -> None:
     click.echo(f"labels: {shares or 'none'}")
     click.echo(f"median: {latency or 'nothing measured'}")
     if out:
-        written = sorted(path.name for path in out.iterdir())
-        click.echo(f"{out}: {', '.join(written)}")
+        # The folder is made with the first frame.
+        written = sorted(path.name for path in out.iterdir()) if out.is_dir() else ()
+        click.echo(f"{out}: {', '.join(written) or 'nothing, since nothing was seen'}")

@@ -1,5 +1,6 @@
 """`fer-tf`: the group of commands, and what a user sees when one fails."""
 
+import errno
 import importlib
 import logging
 from typing import Any
@@ -10,6 +11,9 @@ from rich.logging import RichHandler
 
 from fer_tf import __version__
 from fer_tf.errors import FerTfError
+from fer_tf.errors import OutsideError
+
+log = logging.getLogger(__name__)
 
 # command -> the module in this package that defines it, imported when it is called.
 COMMANDS = {
@@ -53,6 +57,13 @@ class Commands(click.Group):
         except FerTfError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            # A pipe that nobody reads is click's to end; what has no number is no file.
+            if error.errno in (None, errno.EPIPE):
+                raise
+            log.debug("what went wrong:", exc_info=True)
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(OutsideError.exit_code)
         except ModuleNotFoundError as error:
             if error.name and error.name.partition(".")[0] == "fer_tf":
                 raise

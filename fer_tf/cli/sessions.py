@@ -12,7 +12,7 @@ from fer_tf.cli.live import bundle_option
 from fer_tf.cli.live import detector_option
 from fer_tf.cli.live import recogniser_of
 from fer_tf.cli.live import threads_option
-from fer_tf.cli.live import warn_of_smoke
+from fer_tf.cli.live import warn_of
 from fer_tf.cli.options import recipe
 from fer_tf.config import Config
 from fer_tf.errors import CheckFailed
@@ -67,7 +67,7 @@ def _classifier(bundle: Path | None, threads: int) -> Any:
 
     with quiet.unless_it_fails():
         classifier = Classifier(find_bundle(bundle), threads)
-    warn_of_smoke(classifier.bundle)
+    warn_of(classifier.bundle)
     return classifier
 
 

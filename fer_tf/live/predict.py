@@ -75,6 +75,8 @@ def predict(paths: Iterable[Path], recogniser: Recogniser, out: Path) -> Found:
         OutsideError: not one of the pictures can be decoded.
     """
     check_suffix(out)
+    # A folder that cannot be made is told of before any work as well.
+    out.parent.mkdir(parents=True, exist_ok=True)
     found = Found()
     # All of them first: a mistyped path is told of before any work.
     for path in list(_pictures(paths)):
@@ -151,7 +153,10 @@ def _row(path: Path, face_id: int, face: Face) -> dict[str, Any]:
 
 def _write_csv(out: Path, found: Found) -> None:
     with files.replacing(out) as temporary:
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
+        # The names of files may be no UTF-8.
+        with open(
+            temporary, "w", newline="", encoding="utf-8", errors="surrogateescape"
+        ) as file:
             rows = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             rows.writeheader()
             for row in found.faces:

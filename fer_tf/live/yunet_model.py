@@ -88,8 +88,13 @@ def _download(path: Path, fetch: Fetch) -> None:
         fault = f"cannot be fetched: {error}."
     if fault:
         raise OutsideError(f"the detector model {fault} {_how_to_get_it(path)}")
-    with files.replacing(path) as temporary:
-        temporary.write_bytes(content)
+    try:
+        with files.replacing(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise OutsideError(
+            f"the detector model cannot be kept: {error}. {_how_to_get_it()}"
+        ) from None
 
 
 def _fault(content: bytes) -> str:

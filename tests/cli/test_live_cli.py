@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import cv2
@@ -100,6 +101,9 @@ def test_where_no_camera_opens_that_is_said(monkeypatch):
     ("arguments", "exit_code", "message"),
     [
         (["live", "--source", "missing.mp4"], 2, "there is no missing.mp4"),
+        (["live", "--source", "99999999999"], 2, "there is no 99999999999"),
+        (["live", "--source", ""], 2, "the source is empty"),
+        (["live", "--source", "x" * 300], 3, "File name too long"),
         (["live", "--bundle", "missing"], 2, "missing is not a bundle"),
         (["live", "--record"], 2, "--record and --annotated need --out"),
         (["live", "live.hold_mss=3"], 2, "live.hold_ms"),
@@ -153,6 +157,43 @@ def test_predict_writes_a_row_per_face(detector, tiny_bundle, tmp_path):
         (row,) = csv.DictReader(file)
     assert row["path"] == str(picture)
     assert (row["x"], row["y"], row["w"], row["h"]) == ("20.0", "10.0", "40.0", "40.0")
+
+
+def test_predict_says_that_its_rows_have_no_place_before_any_work(
+    detector, tiny_bundle, tmp_path
+):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "faces.csv"
+    result = run("predict", "none.png", "--bundle", tiny_bundle, "--out", out)
+    assert result.exit_code == 3
+    assert f"error: [Errno 17] File exists: '{out.parent}'" in result.output
+
+
+def test_predict_names_pictures_whose_names_are_no_text(
+    detector, tiny_bundle, tmp_path
+):
+    name = os.fsdecode(b"caf\xe9.png")
+    (tmp_path / name).write_bytes(encode_png(np.full((64, 96, 3), 128, np.uint8)))
+    out = tmp_path / "faces.csv"
+    result = run("predict", tmp_path / name, "--bundle", tiny_bundle, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert b"caf\xe9.png,1," in out.read_bytes()
+
+
+def test_live_that_saw_nothing_says_so(detector, tiny_bundle, tmp_path, monkeypatch):
+    def stopped(source, reader, logs, screens):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fer_tf.live.loop.run", stopped)
+    silent = types.SimpleNamespace(is_live=True, rate=25.0, close=lambda: None)
+    monkeypatch.setattr(camera, "open_source", lambda source: silent)
+    out = tmp_path / "session"
+    result = run(
+        *("live", "--source", 0, "--bundle", tiny_bundle),
+        *("--headless", "--out", out),
+    )
+    assert result.exit_code == 0, result.output
+    assert f"{out}: nothing, since nothing was seen" in result.output
 
 
 def test_predict_of_cropped_faces_looks_for_no_detector(

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from fer_tf.cli import main
+from fer_tf.cli.live import warn_of
 from fer_tf.live import camera
 from fer_tf.live import recogniser
 from fer_tf.live import yunet
@@ -178,6 +179,17 @@ def test_predict_names_pictures_whose_names_are_no_text(
     result = run("predict", tmp_path / name, "--bundle", tiny_bundle, "--out", out)
     assert result.exit_code == 0, result.output
     assert b"caf\xe9.png,1," in out.read_bytes()
+
+
+def test_a_bundle_that_is_never_sure_is_told_of(capsys):
+    def bundle(threshold):
+        abstain = types.SimpleNamespace(threshold=threshold, wanted_accuracy=0.9)
+        return types.SimpleNamespace(folder="b", smoke=False, abstain=abstain)
+
+    warn_of(bundle(0.99))
+    assert capsys.readouterr().err == ""
+    warn_of(bundle(1.0))
+    assert "of every face: at no confidence was it right 90%" in capsys.readouterr().err
 
 
 def test_live_that_saw_nothing_says_so(detector, tiny_bundle, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -84,8 +85,9 @@ def train(
             done.step,
         )
     writes = replicas.is_chief(strategy)
+    lost = _lost(done, folder)
     if writes and done.history and not done.step:
-        _keep(model, average, done.history, config, folder)
+        _keep(model, average, _summary(done.history, config, lost), folder)
     step = make_step(model, task, optimizer, average, config, strategy)
     while len(done.history) < config.epochs:
         name = f"{board.title} {len(done.history) + 1}/{config.epochs}"
@@ -95,22 +97,32 @@ def train(
             figures |= {f"val_{k}": v for k, v in validate(model).items()}
         done.end_epoch(figures)
         if writes:
-            board.note(_summary(done.history, config))
+            summary = _summary(done.history, config, lost)
+            board.note(summary)
             checkpoint.save()
-            _keep(model, average, done.history, config, folder)
-    return _summary(done.history, config)
+            _keep(model, average, summary, folder)
+    return _summary(done.history, config, lost)
+
+
+def _lost(done: Progress, folder: RunFolder) -> set[float]:
+    """Return the epochs so far whose weights are no longer anywhere.
+
+    One of them may be the best by another `best_by` than the run began with.
+    """
+    epochs = {figures["epoch"] for figures in done.history}
+    if folder.training.exists():
+        epochs.discard(files.read_json(folder.training)["best_epoch"])
+    if done.history and not done.step:
+        epochs.discard(done.history[-1]["epoch"])
+    return epochs
 
 
 def _keep(
-    model: keras.Model,
-    average: Average,
-    history: list[dict[str, float]],
-    config: TrainConfig,
-    folder: RunFolder,
+    model: keras.Model, average: Average, summary: dict[str, Any], folder: RunFolder
 ) -> None:
     """Write what an epoch leaves: `best.weights.h5` if it is the best, `training.json`.
 
-    `model` and `average` are as they were when the last epoch of `history` was scored.
+    `model` and `average` are as they were when the last epoch was scored.
     """
     # The two belong together however a run is killed, for they follow the checkpoint,
     # which alone decides. Killed before it is saved: both are as the epoch before left
@@ -118,8 +130,7 @@ def _keep(
     # two: the checkpoint is that of an epoch's end, and the run starts by writing both
     # again, from the weights and the figures it holds. No checkpoint within the next
     # epoch is saved until both are written.
-    summary = _summary(history, config)
-    if summary["best_epoch"] == history[-1]["epoch"]:
+    if summary["best_epoch"] == summary["history"][-1]["epoch"]:
         with average.applied(), files.replacing(folder.weights) as temporary:
             model.save_weights(temporary)
     files.write_json(folder.training, summary)
@@ -204,7 +215,10 @@ def _score(figures: dict[str, float], config: TrainConfig) -> float:
     return figures["val_macro_f1"]
 
 
-def _summary(history: list[dict[str, float]], config: TrainConfig) -> dict[str, Any]:
+def _summary(
+    history: list[dict[str, float]], config: TrainConfig, lost: Collection[float] = ()
+) -> dict[str, Any]:
+    kept = [figures for figures in history if figures["epoch"] not in lost]
     # The first of equals: an epoch takes the best's place only where it is better.
-    best = max(history, key=lambda figures: _score(figures, config))
+    best = max(kept, key=lambda figures: _score(figures, config))
     return {"best_epoch": best["epoch"], "best": best, "history": history}

@@ -240,6 +240,29 @@ def test_best_by_chooses_the_checkpoint():
     assert (by_f1["best_epoch"], by_nll["best_epoch"]) == (2, 1)
 
 
+def test_an_epoch_whose_weights_were_not_kept_is_not_the_best_later(tmp_path):
+    """Another `best_by`, accepted, may like one that the first one did not."""
+    figures = [(0.5, 1.0), (0.6, 1.2), (0.4, 1.1)]
+    weights = []
+
+    def scripted(model):
+        weights.append(model.get_weights())
+        macro_f1, nll = figures[len(weights) - 1]
+        return {"accuracy": 0.5, "macro_f1": macro_f1, "nll": nll}
+
+    folder, data = RunFolder(tmp_path), data_of(epoch_of)
+    for epochs, best_by, best in ((2, "macro_f1", 2), (2, "nll", 2), (3, "nll", 3)):
+        config = dataclasses.replace(CONFIG, epochs=epochs, best_by=best_by)
+        model = small_model()
+        given = (model, Supervised(), data, scripted, config, folder)
+        summary = loop.train(*given, Board(folder, "test"))
+        assert json.loads(folder.training.read_text()) == summary
+        assert summary["best_epoch"] == best
+        model.load_weights(folder.weights)
+        for one, other in zip(model.get_weights(), weights[best - 1], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_the_learning_rate_warms_up_and_decays():
     config = TrainConfig(epochs=10, learning_rate=0.1, warmup=0.2)
     rate = adamw(config, steps_per_epoch=10)._learning_rate

@@ -169,6 +169,7 @@ def _files(results: Sequence[Mapping[str, Any]], command: str) -> Iterator[str]:
     yield table([head, *rows])
     yield (
         f"The code's commits: {', '.join(commits) or 'unknown'}. Each folder's "
-        "`config.yaml` is its whole recipe, which `fer-tf run --config` takes."
+        "`config.yaml` is the recipe it began with, which `fer-tf run --config` takes; "
+        "each model's `train.json` is what it was trained by."
     )
     yield "</details>"

@@ -32,12 +32,16 @@ class CalibrateConfig:
 
     def __post_init__(self) -> None:
         one_of("calibrate.method", self.method, ("temperature", "vector"))
-        for name in ("wanted_accuracy", "wanted_coverage"):
-            value = getattr(self, name)
-            if not 0 < value < 1:
-                raise UserError(
-                    f"calibrate.{name} must be between 0 and 1, received {value}."
-                )
+        if not 0 < self.wanted_accuracy <= 1:
+            raise UserError(
+                "calibrate.wanted_accuracy must be above 0 and at most 1, received "
+                f"{self.wanted_accuracy}."
+            )
+        if not 0 < self.wanted_coverage < 1:
+            raise UserError(
+                "calibrate.wanted_coverage must be between 0 and 1, received "
+                f"{self.wanted_coverage}."
+            )
 
 
 _PRECISIONS = ("float32", "float16", "dynamic", "int8")

@@ -30,21 +30,19 @@ def load(path: Path | None = None, overrides: Iterable[str] = ()) -> Config:
         UserError: a missing file, an unknown key, a value of the wrong type.
     """
     tree = _tree_of(path) if path else {}
-    stages: dict[str, Any] = {}
+    for_all: dict[str, Any] = {}
     own = []
     for override in overrides:
         keys, value = _parse(override)
         if keys[0] == "train":
-            _put(stages, keys[1:], value)
+            _put(for_all, keys[1:], value)
             continue
         _put(tree, keys, value)
         if "train" in keys[:-1]:
             own.append((keys, value))
-    config = train_everywhere(_build(Config, _spread_train(tree), ""), stages)
-    if not stages or not own:
-        return config
-    tree = to_dict(config)
-    for keys, value in own:
+    tree = _spread_train(tree, for_all)
+    # They lie below what is for all stages now, where there is any.
+    for keys, value in own if for_all else ():
         _put(tree, keys, value)
     return _build(Config, tree, "")
 
@@ -76,16 +74,6 @@ def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
 def to_yaml(config: Config) -> str:
     """Return the resolved recipe as YAML, which `load` reads to the same `Config`."""
     return yaml.safe_dump(_plain(to_dict(config)), sort_keys=False)
-
-
-def train_everywhere(config: Config, changes: Mapping[str, Any]) -> Config:
-    """Return `config` with `changes` made to the `TrainConfig` of every stage."""
-    if not changes:
-        return config
-    tree = to_dict(config)
-    for stage in _stage_trees(tree):
-        stage["train"].update(changes)
-    return _build(Config, tree, "")
 
 
 def smoke(config: Config, absent: Iterable[str] = ()) -> Config:
@@ -150,15 +138,16 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _spread_train(tree: dict[str, Any]) -> dict[str, Any]:
-    """Lay the file's common `train:` under the `train:` of every stage."""
+def _spread_train(tree: dict[str, Any], for_all: dict[str, Any]) -> dict[str, Any]:
+    """Lay the file's common `train:` under that of every stage, and `for_all` over."""
     common = tree.pop("train", None)
-    if common is None:
+    if common is None and not for_all:
         return tree
-    common = _mapping(common, "train")
     defaults = to_dict(Config())
-    for stage in _stage_trees(defaults):
-        del stage["train"]
+    if common is not None:
+        for stage in _stage_trees(defaults):
+            del stage["train"]
+    common = _mapping({} if common is None else common, "train")
     tree = {**{name: defaults[name] for name in ("teachers", "student")}, **tree}
     tree["distill"] = _merge(
         defaults["distill"], _mapping(tree.get("distill") or {}, "distill")
@@ -166,7 +155,8 @@ def _spread_train(tree: dict[str, Any]) -> dict[str, Any]:
     tree["teachers"] = _list(tree["teachers"], "teachers")
     for stage in _stage_trees(tree):
         own = _mapping(stage, "a stage").get("train") or {}
-        stage["train"] = _merge(common, _mapping(own, "a stage's train"))
+        own = _merge(common, _mapping(own, "a stage's train"))
+        stage["train"] = _merge(own, for_all)
     return tree
 
 

@@ -211,21 +211,22 @@ class Camera:
     def _read(self, capture: Any) -> None:
         """Read until closed; the camera is released here and nowhere else."""
         index, time_ms = 0, -1.0
-        while capture and not self._closing.is_set():
+        while not self._closing.is_set():
             read, pixels = read_from(capture)
             if not read:
                 capture.release()
                 with self._changed:
                     self._fault = "is gone, trying to open it again"
                 capture = self._opened_again()
+                if capture is None:
+                    return
                 continue
             # In whole microseconds, as `frames.csv` keeps it.
             now_ms = round(1000 * (self._clock() - self._start_s), 3)
             time_ms = max(now_ms, round(time_ms + 0.001, 3))
             self._hand_on(index, time_ms, pixels)
             index += 1
-        if capture:
-            capture.release()
+        capture.release()
 
     def _hand_on(self, index: int, time_ms: float, pixels: np.ndarray) -> None:
         frame, fault = None, ""

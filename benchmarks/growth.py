@@ -100,13 +100,13 @@ def _call(arguments: list[str]) -> None:
 
 
 def _recorded(experiment: Experiment) -> dict[str, float]:
-    teacher = experiment.teacher(MODEL).path
+    teacher = experiment.teacher(MODEL)
     records = {
-        "a teacher learns": teacher / "train.json",
-        ANSWERS: teacher / "predict.json",
+        "a teacher learns": teacher.asked,
+        ANSWERS: teacher.path / "predict.json",
         FUSE: experiment.fused.path / "fuse.json",
-        "the student learns, CE": experiment.student("ce").path / "train.json",
-        "the student learns, KD": experiment.student("kd").path / "train.json",
+        "the student learns, CE": experiment.student("ce").asked,
+        "the student learns, KD": experiment.student("kd").asked,
     }
     seconds = {step: files.read_json(path)["seconds"] for step, path in records.items()}
     return {**seconds, ALL: sum(seconds.values())}

@@ -96,9 +96,13 @@ def _each_once(values: Iterable[Any]) -> list[Any]:
 def made_from(experiment: Experiment, runs: Mapping[str, RunFolder]) -> dict[str, Any]:
     """Return an experiment's `folder`, the code's `commits`, and SHA-256 by model."""
     records = [
-        run.path / name
+        record
         for run in runs.values()
-        for name in ("train.json", "predict.json", "steps/evaluate.json")
+        for record in (
+            run.asked,
+            run.path / "predict.json",
+            run.path / "steps" / "evaluate.json",
+        )
     ]
     commits = _each_once(
         files.read_json(path)["environment"]["commit"]

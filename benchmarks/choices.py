@@ -193,7 +193,7 @@ def _some(faces: Faces, count: int) -> Faces:
 def _soft_labels(config: Config, run: RunFolder, options: argparse.Namespace) -> Path:
     """Return the file of the recipe's first `views`."""
     kept = options.soft_labels / "soft_labels.npz"
-    labels = SoftLabels.load(kept, view_seed=config.seed)
+    labels = SoftLabels.load(kept)
     views = labels.log_probs[:, : config.soft_labels.views]
     path = run.path / "soft_labels.npz"
     path.parent.mkdir(parents=True, exist_ok=True)

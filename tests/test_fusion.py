@@ -541,17 +541,16 @@ def test_lookup_finds_rows_and_names_what_is_missing():
         labels.lookup(["x", "b", "y"])
 
 
-def test_soft_labels_survive_their_file_but_not_another_seed(tmp_path, teachers):
+def test_soft_labels_survive_their_file(tmp_path, teachers):
     stored = fusion.fuse(teachers, TWO_VIEWS, 0).soft_labels
+    stored = dataclasses.replace(stored, view_seed=3)
     stored.save(tmp_path / "soft_labels.npz")
-    loaded = SoftLabels.load(tmp_path / "soft_labels.npz", view_seed=0)
+    loaded = SoftLabels.load(tmp_path / "soft_labels.npz")
     np.testing.assert_array_equal(loaded.keys, stored.keys)
     kept = stored.log_probs.astype(np.float16)
     np.testing.assert_array_equal(loaded.log_probs, kept)
     assert loaded.log_probs.dtype == np.float32
-    assert loaded.views == 2
-    with pytest.raises(UserError, match="views of seed 0, expected 1"):
-        SoftLabels.load(tmp_path / "soft_labels.npz", view_seed=1)
+    assert (loaded.views, loaded.view_seed) == (2, 3)
 
 
 def test_soft_labels_of_another_class_order_are_refused(tmp_path, monkeypatch):
@@ -560,7 +559,7 @@ def test_soft_labels_of_another_class_order_are_refused(tmp_path, monkeypatch):
         other.setattr(predictions, "CLASSES", tuple("abcdefg"))
         labels.save(tmp_path / "s.npz")
     with pytest.raises(UserError, match="has the classes"):
-        SoftLabels.load(tmp_path / "s.npz", view_seed=0)
+        SoftLabels.load(tmp_path / "s.npz")
 
 
 def with_digests(teacher, manifest="m", weights="w"):
@@ -585,7 +584,7 @@ def fused_files(tmp_path, teachers, recipe):
 def test_soft_labels_know_the_files_behind_them(tmp_path, teachers, recipe):
     experiment = fused_files(tmp_path, teachers, recipe)
     strong = experiment.teacher("strong")
-    made_from = SoftLabels.load(experiment.soft_labels, view_seed=0).made_from
+    made_from = SoftLabels.load(experiment.soft_labels).made_from
     assert set(made_from) == {
         "manifest",
         *(f"{who}/{what}" for who in ("weak", "strong") for what in WHAT),
@@ -652,7 +651,7 @@ def test_soft_labels_that_came_with_a_recipe_take_the_teachers_place(
     recipe, experiment = brought_along(fused, recipe, tmp_path)
     fusion.run(recipe, experiment)
     taken = fusion.checked(recipe, experiment)
-    before = SoftLabels.load(fused.soft_labels, view_seed=0)
+    before = SoftLabels.load(fused.soft_labels)
     np.testing.assert_array_equal(taken.keys, before.keys)
     np.testing.assert_array_equal(taken.log_probs, before.log_probs)
     assert taken.made_from == {
@@ -688,6 +687,15 @@ def test_soft_labels_of_other_views_are_not_taken(
     assert not experiment.fused.path.exists()
 
 
+def test_soft_labels_that_came_along_teach_a_student_of_any_seed(
+    tmp_path, teachers, recipe
+):
+    fused = fused_files(tmp_path, teachers, recipe)
+    recipe, experiment = brought_along(fused, recipe, tmp_path)
+    fusion.run(dataclasses.replace(recipe, seed=1), experiment)
+    assert recipe.seed == SoftLabels.load(experiment.soft_labels).view_seed == 0
+
+
 @pytest.mark.parametrize("gone", [".npz", ".json"])
 def test_soft_labels_that_are_not_there_are_not_taken(
     tmp_path, teachers, recipe, gone
@@ -720,7 +728,7 @@ def test_run_writes_everything_once(tmp_path, teachers, recipe):
         for name in ("weak", "strong")
     }
     assert Predictions.load(experiment.fused.predictions).model == "fused"
-    assert SoftLabels.load(experiment.soft_labels, view_seed=0).views == 2
+    assert SoftLabels.load(experiment.soft_labels).views == 2
 
     written = experiment.soft_labels.stat().st_mtime_ns
     fusion.run(recipe, experiment)

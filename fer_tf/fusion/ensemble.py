@@ -160,7 +160,7 @@ def checked(config: Config, experiment: Experiment) -> SoftLabels:
             other teachers than those that are there. A teacher need not be there.
     """
     soft_labels = SoftLabels.load(
-        experiment.need(experiment.soft_labels, "fer-tf fuse"), view_seed=config.seed
+        experiment.need(experiment.soft_labels, "fer-tf fuse")
     )
     paths = {"manifest": experiment.manifest}
     # Those that came along were made from teachers who stayed where they were trained.

@@ -21,7 +21,8 @@ class SoftLabels:
         keys: [n] text.
         log_probs: [n, views, 7], normalised: logits at temperature 1. Its file has
             float16, so that it is small enough to be kept beside a recipe.
-        view_seed: the seed of the views that were answered.
+        view_seed: the seed of the views that were answered, and that students of any
+            seed are taught on.
         made_from: the SHA-256 of the files behind them: `manifest`, and of each
             teacher `<name>/weights` and `<name>/predictions`.
     """
@@ -80,24 +81,18 @@ class SoftLabels:
         predictions.write_arrays(path, arrays, **metadata)
 
     @classmethod
-    def load(cls, path: Path, view_seed: int) -> "SoftLabels":
+    def load(cls, path: Path) -> "SoftLabels":
         """Read what `save` wrote.
 
         Raises:
-            UserError: missing, damaged, of another class order, or made from views of
-                another seed than `view_seed`.
+            UserError: missing, damaged, or of another class order.
         """
         arrays, metadata = predictions.read_arrays(path)
-        if metadata.get("view_seed") != view_seed:
-            raise UserError(
-                f"{path} was made from views of seed {metadata.get('view_seed')}, "
-                f"expected {view_seed}: the student would be taught on other pixels."
-            )
         try:
             return cls(
                 arrays["keys"],
                 arrays["log_probs"].astype(np.float32),
-                view_seed,
+                metadata["view_seed"],
                 metadata.get("made_from", {}),
             )
         except (KeyError, ValueError) as error:

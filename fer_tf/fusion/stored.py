@@ -17,26 +17,28 @@ from fer_tf.fusion.soft_labels import SoftLabels
 
 
 def views_of(config: Config) -> dict[str, Any]:
-    """Return, as JSON, all that makes a recipe's training views what they are."""
+    """Return, as JSON, what makes a recipe's training views: all but their seed."""
     tree = to_dict(config)
-    views = {name: tree[name] for name in ("seed", "face", "augment")}
+    views = {name: tree[name] for name in ("face", "augment")}
     return json.loads(json.dumps({**views, "views": config.soft_labels.views}))
 
 
 def take(config: Config, experiment: Experiment) -> None:
     """Make the soft labels that the recipe names the experiment's, or say it is done.
 
+    They bring the seed of their views along: that of the recipe may be another.
+
     Raises:
         UserError: they or their report are not there, or are of other views.
     """
     stored = Path(config.soft_labels.stored) / experiment.soft_labels.name
     # Looked at before the step leaves a trace.
-    soft_labels = SoftLabels.load(stored, view_seed=config.seed)
+    soft_labels = SoftLabels.load(stored)
     told = files.read_json(stored.with_suffix(".json"))
     check_views(stored, told.get("views_of", {}), views_of(config))
     step = Step(
         experiment.fused.path / "fuse.json",
-        {"soft_labels": dataclasses.asdict(config.soft_labels), "seed": config.seed},
+        {"soft_labels": dataclasses.asdict(config.soft_labels)},
         [stored, stored.with_suffix(".json"), experiment.manifest],
     )
     if step.is_done():

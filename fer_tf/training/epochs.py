@@ -77,7 +77,7 @@ def labelled(
     def number(rows: np.ndarray, times: np.ndarray, epoch: int) -> np.ndarray:
         return first_view + times * train.epochs + epoch
 
-    return _epochs(config, faces, train, number)
+    return _epochs(config, faces, train, config.seed, number)
 
 
 def taught(
@@ -89,9 +89,9 @@ def taught(
         path: the soft labels.
 
     Raises:
-        UserError: they are of other views, or a picture has none.
+        UserError: a picture has none.
     """
-    soft_labels = SoftLabels.load(path, view_seed=config.seed)
+    soft_labels = SoftLabels.load(path)
     of_row = soft_labels.lookup(faces.keys)
     count = soft_labels.log_probs.shape[1]
 
@@ -102,19 +102,22 @@ def taught(
     def extra(rows: np.ndarray, views: np.ndarray) -> dict[str, np.ndarray]:
         return {"soft_label": soft_labels.log_probs[of_row[rows], views]}
 
-    return _epochs(config, faces, train, number, extra)
+    return _epochs(config, faces, train, soft_labels.view_seed, number, extra)
 
 
 def _epochs(
     config: Config,
     faces: Faces,
     train: TrainConfig,
+    view_seed: int,
     number: Callable[[np.ndarray, np.ndarray, int], np.ndarray],
     extra: Callable[..., dict[str, np.ndarray]] | None = None,
 ) -> Epochs:
     """Return a stage's training data.
 
     Args:
+        view_seed: the seed of the views; that of the order and of mixing is the
+            recipe's.
         number: rows, how often each has come before in the epoch, and the epoch, to
             the view of each.
         extra: rows and views, to further columns.
@@ -135,7 +138,7 @@ def _epochs(
             faces,
             spec=pipeline.face_spec(config),
             augment=config.augment,
-            seed=config.seed,
+            seed=view_seed,
             rows=rows,
             views=views,
             batch_size=batch_size // (share.count * share.pieces),

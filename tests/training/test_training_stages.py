@@ -188,6 +188,25 @@ def test_soft_labels_stay_with_their_row_and_view(faces, seen, tmp_path):
         np.testing.assert_array_equal(batch["row"], batch["soft_label"][:, 0])
 
 
+def test_students_of_any_seed_are_taught_on_the_views_that_were_answered(
+    faces, tmp_path
+):
+    """In an order of their own: a soft label stays with the pixels that it is of."""
+    first, other = (
+        [
+            (tuple(label), image.tobytes())
+            for batch in contents(taught(faces, tmp_path, f"seed={seed}").of(0))
+            for label, image in zip(batch["soft_label"], batch["image"], strict=True)
+        ]
+        for seed in (0, 1)
+    )
+    pixels = dict(first)
+    both = [(label, image) for label, image in other if label in pixels]
+    assert len(both) > COUNT // 2
+    assert all(pixels[label] == image for label, image in both)
+    assert [label for label, _ in first] != [label for label, _ in other]
+
+
 def test_weights_are_those_of_the_sources_in_their_order(faces):
     data = labelled(faces, "data.source_weights=[0, 2]")
     rows = np.concatenate([batch["row"] for batch in contents(data.of(0))])

@@ -24,9 +24,10 @@ def results(runs: tuple[Path, ...], into: Path | None, out: Path | None) -> None
     """Write the README's tables of results, from experiments' folders alone.
 
     Experiments whose recipes differ in nothing but the seed are shown as mean and
-    spread. Figures whose predictions have changed since are refused. With --into they
-    replace what stands between the markers <!-- fer-tf results: begin --> and
-    <!-- fer-tf results: end --> in a Markdown file, else they are printed.
+    spread, also where some brought along the soft labels of another's teachers. Figures
+    whose predictions have changed since are refused. With --into they replace what
+    stands between the markers <!-- fer-tf results: begin --> and <!-- fer-tf results:
+    end --> in a Markdown file, else they are printed.
 
     \b
     Example: fer-tf results runs/laptop --into README.md

@@ -50,7 +50,8 @@ def _recipe(recipe: Mapping[str, Any]) -> Iterator[str]:
     yield f"### {names}"
     if recipe["smoke"]:
         yield SMOKE
-    yield f"{_seeds(recipe['seeds'])} {_chosen(recipe['chosen'])}"
+    seeds = _seeds(recipe["seeds"], recipe["taught_by"])
+    yield f"{seeds} {_chosen(recipe['chosen'])}"
     for name, test_set in recipe["test_sets"].items():
         yield _caption(name, test_set)
         yield _models(test_set["models"])
@@ -59,14 +60,17 @@ def _recipe(recipe: Mapping[str, Any]) -> Iterator[str]:
         yield _differences(recipe["differences"])
 
 
-def _seeds(seeds: Sequence[int]) -> str:
+def _seeds(seeds: Sequence[int], taught_by: int | None) -> str:
     if len(seeds) == 1:
         return f"One seed ({seeds[0]}): how far another would lie off is not known."
     listed = ", ".join(map(str, seeds))
-    return (
+    text = (
         f"{len(seeds)} seeds of one recipe ({listed}): means over them ± their "
         "standard deviation."
     )
+    if taught_by is None:
+        return text
+    return f"{text} All students were taught by the same teachers (seed {taught_by})."
 
 
 def _chosen(chosen: Mapping[str, Sequence[Any]]) -> str:

@@ -1,7 +1,8 @@
 """The figures of finished experiments, from their folders alone.
 
-Experiments whose recipes differ in nothing but `seed` are one recipe's seeds. Every
-`metrics.json` is held against the files that it was made from before it is believed.
+Experiments whose recipes differ in nothing but `seed` are one recipe's seeds; some may
+have brought along the soft labels of another's teachers. Every `metrics.json` is held
+against the files that it was made from before it is believed.
 """
 
 import dataclasses
@@ -24,9 +25,11 @@ from fer_tf.evaluation import stages
 from fer_tf.experiment import STUDENT_STAGES
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
+from fer_tf.fusion import SoftLabels
 
 FIGURES = ("accuracy", "macro_f1", "nll", "ece")
-BASELINE, *DISTILLED = (f"student-{stage}" for stage in STUDENT_STAGES)
+STUDENTS = tuple(f"student-{stage}" for stage in STUDENT_STAGES)
+BASELINE, *DISTILLED = STUDENTS
 
 
 def collect(roots: Sequence[Path]) -> list[dict[str, Any]]:
@@ -36,14 +39,16 @@ def collect(roots: Sequence[Path]) -> list[dict[str, Any]]:
         roots: the experiments' folders.
 
     Returns:
-        A recipe each: its `experiments`, `seeds` and `smoke`; `test_sets`, by corpus,
+        A recipe each: its `experiments`, `seeds` and `smoke`; `taught_by`, the seed of
+        the teachers of all, None where each seed has its own; `test_sets`, by corpus,
         with `n`, `n_per_class`, and by model `raw` and `calibrated` figures;
         `differences`, the distilled students minus CE, by corpus; `chosen` and
         `made_from`, see `evaluation.evidence`.
 
     Raises:
         UserError: a folder is no evaluated experiment, a file has changed since its
-            figures were made, or seeds of one recipe lack a model or share a seed.
+            figures were made, or seeds of one recipe lack a model, share a seed, or
+            brought along soft labels that are not the others'.
     """
     by_recipe: dict[Config, list[tuple[Config, Experiment]]] = {}
     for root in roots:
@@ -54,55 +59,89 @@ def collect(roots: Sequence[Path]) -> list[dict[str, Any]]:
                 f"received {root}. Make one with: fer-tf run"
             )
         config = recipes.load(experiment.config)
-        recipe = dataclasses.replace(config, experiment="", seed=0)
+        recipe = dataclasses.replace(
+            config,
+            experiment="",
+            seed=0,
+            soft_labels=dataclasses.replace(config.soft_labels, stored=""),
+        )
         by_recipe.setdefault(recipe, []).append((config, experiment))
     return [_recipe(seeds) for seeds in by_recipe.values()]
 
 
 def _recipe(experiments: Sequence[tuple[Config, Experiment]]) -> dict[str, Any]:
     configs = [config for config, _ in experiments]
-    runs = _runs_by_model(experiments)
-    figures = {
-        name: [
-            evidence.checked_metrics(run, experiment)
-            for run, (_, experiment) in zip(folders, experiments, strict=True)
-        ]
-        for name, folders in runs.items()
-    }
+    answered = [stages.answered_runs(*each) for each in experiments]
+    runs = _runs_by_model(experiments, answered)
+    checked = [
+        {name: evidence.checked_metrics(run, experiment) for name, run in each.items()}
+        for each, (_, experiment) in zip(answered, experiments, strict=True)
+    ]
+    figures = {name: [each[name] for each in checked if name in each] for name in runs}
     return {
         "experiments": [config.experiment for config in configs],
         "seeds": [config.seed for config in configs],
         "smoke": configs[0].smoke,
+        "taught_by": _taught_by(experiments),
         "test_sets": _test_sets(figures),
         "differences": _differences(runs),
         "chosen": evidence.chosen(figures, runs),
         "made_from": [
-            evidence.made_from(
-                experiment, {name: folders[k] for name, folders in runs.items()}
-            )
-            for k, (_, experiment) in enumerate(experiments)
+            evidence.made_from(experiment, each)
+            for each, (_, experiment) in zip(answered, experiments, strict=True)
         ],
     }
 
 
+def _taught_by(experiments: Sequence[tuple[Config, Experiment]]) -> int | None:
+    """Return the seed of the teachers of all; None where each seed has its own."""
+    roots = [experiment.root for _, experiment in experiments]
+    paths = [experiment.soft_labels for _, experiment in experiments]
+    brought = any(config.soft_labels.stored for config, _ in experiments)
+    if not brought or not all(path.exists() for path in paths):
+        return None
+    first, *others = map(SoftLabels.load, paths)
+    for root, other in zip(roots[1:], others, strict=True):
+        if not first.is_like(other):
+            raise UserError(
+                f"expected {roots[0]} and {root} to have the same soft labels, since "
+                "they are seeds of one recipe and some came along: received others. "
+                "Give them to two commands."
+            )
+    return first.view_seed
+
+
 def _runs_by_model(
     experiments: Sequence[tuple[Config, Experiment]],
+    answered: Sequence[Mapping[str, RunFolder]],
 ) -> dict[str, list[RunFolder]]:
-    """Return each model's folders, one for each seed."""
+    """Return each model's folders, one for each seed that has it.
+
+    Where soft labels came along, the teachers stayed where they were trained.
+    """
     seeds = [config.seed for config, _ in experiments]
     roots = ", ".join(str(experiment.root) for _, experiment in experiments)
     if len(set(seeds)) < len(seeds):
         raise UserError(
             f"{roots} are of one recipe: expected different seeds, received {seeds}."
         )
-    answered = [stages.answered_runs(*each) for each in experiments]
-    if any(each.keys() != answered[0].keys() for each in answered):
-        raise UserError(
-            f"{roots} are seeds of one recipe: expected the same models in each, "
-            f"received {' and '.join(', '.join(each) for each in answered)}. Make the "
-            "missing ones, or give fewer seeds."
-        )
-    runs = {name: [each[name] for each in answered] for name in answered[0]}
+    students = [[name for name in each if name in STUDENTS] for each in answered]
+    whole = [
+        list(each)
+        for each, (config, _) in zip(answered, experiments, strict=True)
+        if not config.soft_labels.stored
+    ]
+    for models in (students, whole):
+        if any(each != models[0] for each in models):
+            raise UserError(
+                f"{roots} are seeds of one recipe: expected the same models in each, "
+                f"received {' and '.join(', '.join(each) for each in models)}. Make "
+                "the missing ones, or give fewer seeds."
+            )
+    runs = {
+        name: [each[name] for each in answered if name in each]
+        for name in max(answered, key=len)
+    }
     for name, folders in runs.items():
         # The fused teachers have not been trained: fusing asks nothing of its own.
         if len(folders) > 1 and name != "fused":

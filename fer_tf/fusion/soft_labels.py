@@ -62,6 +62,14 @@ class SoftLabels:
             )
         return np.array([row_of[key] for key in keys], dtype=np.int64)
 
+    def is_like(self, other: "SoftLabels") -> bool:
+        """Return whether both say the same of the same views, whatever made them."""
+        return (
+            self.view_seed == other.view_seed
+            and np.array_equal(self.keys, other.keys)
+            and np.array_equal(self.log_probs, other.log_probs)
+        )
+
     def check(self, digests: Mapping[str, str]) -> None:
         """Raise UserError unless they were made from these files, given by name."""
         for name, digest in digests.items():

@@ -15,6 +15,7 @@ from fer_tf.evaluation import readme
 from fer_tf.evaluation import results
 from fer_tf.evaluation import stages
 from fer_tf.experiment import Experiment
+from fer_tf.fusion import SoftLabels
 from fer_tf.predictions import Predictions
 
 SKILLS = {"ce": 1.2, "kd": 2.0}
@@ -205,6 +206,49 @@ def test_seeds_must_differ_and_have_the_same_models(seeds, copied):
     shutil.rmtree(copied / "student-kd")
     with pytest.raises(UserError, match="expected the same models in each"):
         results.collect([copied, seeds[1]])
+
+
+@pytest.fixture
+def taught_alike(copied, seeds, tmp_path):
+    """Two seeds, of which the second brought the first one's soft labels along."""
+    second = tmp_path / "demo-1"
+    shutil.copytree(seeds[1], second)
+    shutil.rmtree(second / "teachers")
+    config = recipes.load(second / "config.yaml", ["soft_labels.stored=kept"])
+    files.write_text(second / "config.yaml", recipes.to_yaml(config))
+    for root in (copied, second):
+        save_soft_labels(root, 0.0)
+    return [second, copied]
+
+
+def save_soft_labels(root, value):
+    log_probs = np.full((1, 2, 7), value, np.float32)
+    labels = SoftLabels(np.array(["a"]), log_probs, 0, {"of": str(root)})
+    labels.save(Experiment(root).soft_labels)
+
+
+def test_seeds_whose_soft_labels_came_along_share_the_teachers(taught_alike, content):
+    (recipe,) = results.collect(taught_alike)
+    assert (recipe["seeds"], recipe["taught_by"]) == ([1, 0], 0)
+    assert (content["seeds"], content["taught_by"]) == ([0, 1], None)
+    found, both = (each["test_sets"]["a"]["models"] for each in (recipe, content))
+    assert list(found) == list(both)
+    kd, teacher = (found[each]["calibrated"] for each in ("student-kd", "resnet18"))
+    assert kd["nll"] == both["student-kd"]["calibrated"]["nll"]
+    first = figures_of(taught_alike[1], "teachers/resnet18", "a")[1]
+    assert teacher["nll"] == first["nll"]
+    assert "spread" not in teacher
+    text = readme.section([recipe], "fer-tf results")
+    assert "All students were taught by the same teachers (seed 0)." in text
+    assert "same teachers" not in readme.section([content], "fer-tf results")
+    (row,) = [row for row in rows_of(text) if row[0] == "teacher, resnet18"][-1:]
+    assert [bool(cell) for cell in row] == [True, False, True]
+
+
+def test_seeds_that_brought_other_soft_labels_stand_apart(taught_alike):
+    save_soft_labels(taught_alike[1], 1.0)
+    with pytest.raises(UserError, match="to have the same soft labels"):
+        results.collect(taught_alike)
 
 
 def test_a_stage_that_was_asked_for_something_else_is_no_seed(copied, seeds):

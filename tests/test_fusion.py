@@ -1,11 +1,13 @@
 import dataclasses
 import itertools
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import optimize
 
+from fer_tf import config as recipes
 from fer_tf import files
 from fer_tf import fusion
 from fer_tf import metrics
@@ -22,6 +24,7 @@ from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.fusion import SoftLabels
 from fer_tf.fusion import memorised
+from fer_tf.fusion import stored
 from fer_tf.fusion.cross_fit import cross_fit
 from fer_tf.fusion.pool import fit_pool
 from fer_tf.fusion.pool import macro_f1_weights
@@ -542,12 +545,12 @@ def test_lookup_finds_rows_and_names_what_is_missing():
 
 
 def test_soft_labels_survive_their_file(tmp_path, teachers):
-    stored = fusion.fuse(teachers, TWO_VIEWS, 0).soft_labels
-    stored = dataclasses.replace(stored, view_seed=3)
-    stored.save(tmp_path / "soft_labels.npz")
+    fused = fusion.fuse(teachers, TWO_VIEWS, 0).soft_labels
+    fused = dataclasses.replace(fused, view_seed=3)
+    fused.save(tmp_path / "soft_labels.npz")
     loaded = SoftLabels.load(tmp_path / "soft_labels.npz")
-    np.testing.assert_array_equal(loaded.keys, stored.keys)
-    kept = stored.log_probs.astype(np.float16)
+    np.testing.assert_array_equal(loaded.keys, fused.keys)
+    kept = fused.log_probs.astype(np.float16)
     np.testing.assert_array_equal(loaded.log_probs, kept)
     assert loaded.log_probs.dtype == np.float32
     assert (loaded.views, loaded.view_seed) == (2, 3)
@@ -694,6 +697,15 @@ def test_soft_labels_that_came_along_teach_a_student_of_any_seed(
     recipe, experiment = brought_along(fused, recipe, tmp_path)
     fusion.run(dataclasses.replace(recipe, seed=1), experiment)
     assert recipe.seed == SoftLabels.load(experiment.soft_labels).view_seed == 0
+
+
+def test_the_shipped_soft_labels_are_of_their_recipes_views_and_teachers():
+    kept = Path(__file__).parents[1] / "configs" / "laptop"
+    recipe = recipes.load(kept.with_suffix(".yaml"))
+    told = files.read_json(kept / "soft_labels.json")
+    stored.check_views(kept, told["views_of"], stored.views_of(recipe))
+    assert set(told["weights"]) == {each.model.name for each in recipe.teachers}
+    assert SoftLabels.load(kept / "soft_labels.npz").views == recipe.soft_labels.views
 
 
 @pytest.mark.parametrize("gone", [".npz", ".json"])

@@ -217,7 +217,7 @@ class Step:
             files.write_json(self.record, self._content(done=False))
             return False
         if before["done"]:
-            log.info("%s is done.", self.record.parent)
+            log.info("%s is done.", self.record.with_suffix(""))
         return before["done"]
 
     def finish(self, outputs: Iterable[Path]) -> None:

@@ -28,6 +28,13 @@ def test_a_smoke_run_fetches_nothing_and_has_dummy_data_for_what_is_absent():
     assert small.face.size == 64
 
 
+def test_a_recipe_that_is_small_gets_no_smaller():
+    """So `--smoke --config` of a smoke run's own folder finds that run."""
+    small = recipes.smoke(recipes.load(None, ["experiment=demo"]))
+    assert small.experiment == "demo-smoke"
+    assert recipes.smoke(small) == small
+
+
 def test_dummy_data_is_for_smoke_runs_alone():
     with pytest.raises(UserError, match="dummy data is for smoke runs"):
         recipes.load(None, ["data.dummy=[fer2013]"])

@@ -83,8 +83,9 @@ def smoke(config: Config, absent: Iterable[str] = ()) -> Config:
     their builders' dummy data.
     """
     tree = to_dict(config)
+    if not config.smoke:
+        tree["experiment"] = f"{config.experiment}-smoke"
     tree["smoke"] = True
-    tree["experiment"] = f"{config.experiment}-smoke"
     tree["data"].update(limit=48, drawn_count=240, dummy=list(absent))
     tree["face"].update(size=min(config.face.size, SMOKE_SIZE))
     # Stored soft labels are of pictures in their full size.

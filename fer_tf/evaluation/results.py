@@ -71,8 +71,11 @@ def collect(roots: Sequence[Path]) -> list[dict[str, Any]]:
 
 def _recipe(experiments: Sequence[tuple[Config, Experiment]]) -> dict[str, Any]:
     configs = [config for config, _ in experiments]
-    answered = [stages.answered_runs(*each) for each in experiments]
-    runs = _runs_by_model(experiments, answered)
+    taught_by = _taught_by(experiments)
+    answered = _answered(experiments)
+    if taught_by is not None:
+        answered = _teachers_once(experiments, answered)
+    runs = _by_model(answered)
     checked = [
         {name: evidence.checked_metrics(run, experiment) for name, run in each.items()}
         for each, (_, experiment) in zip(answered, experiments, strict=True)
@@ -82,7 +85,7 @@ def _recipe(experiments: Sequence[tuple[Config, Experiment]]) -> dict[str, Any]:
         "experiments": [config.experiment for config in configs],
         "seeds": [config.seed for config in configs],
         "smoke": configs[0].smoke,
-        "taught_by": _taught_by(experiments),
+        "taught_by": taught_by,
         "test_sets": _test_sets(figures),
         "differences": _differences(runs),
         "chosen": evidence.chosen(figures, runs),
@@ -111,37 +114,48 @@ def _taught_by(experiments: Sequence[tuple[Config, Experiment]]) -> int | None:
     return first.view_seed
 
 
-def _runs_by_model(
+def _answered(
     experiments: Sequence[tuple[Config, Experiment]],
-    answered: Sequence[Mapping[str, RunFolder]],
-) -> dict[str, list[RunFolder]]:
-    """Return each model's folders, one for each seed that has it.
-
-    Where soft labels came along, the teachers stayed where they were trained.
-    """
+) -> list[dict[str, RunFolder]]:
+    """Return each seed's folders by model, the same models in each."""
     seeds = [config.seed for config, _ in experiments]
     roots = ", ".join(str(experiment.root) for _, experiment in experiments)
     if len(set(seeds)) < len(seeds):
         raise UserError(
             f"{roots} are of one recipe: expected different seeds, received {seeds}."
         )
-    students = [[name for name in each if name in STUDENTS] for each in answered]
-    whole = [
-        list(each)
-        for each, (config, _) in zip(answered, experiments, strict=True)
-        if not config.soft_labels.stored
+    answered = [stages.answered_runs(*each) for each in experiments]
+    if any(each.keys() != answered[0].keys() for each in answered):
+        raise UserError(
+            f"{roots} are seeds of one recipe: expected the same models in each, "
+            f"received {' and '.join(', '.join(each) for each in answered)}. Make the "
+            "missing ones, or give fewer seeds."
+        )
+    return answered
+
+
+def _teachers_once(
+    experiments: Sequence[tuple[Config, Experiment]],
+    answered: Sequence[Mapping[str, RunFolder]],
+) -> list[dict[str, RunFolder]]:
+    """Leave the teachers where they were trained, else in the first experiment alone.
+
+    What the others have of them are copies of their answers, and no further seeds.
+    """
+    brought = [bool(config.soft_labels.stored) for config, _ in experiments]
+    home = brought.index(False) if False in brought else 0
+    return [
+        {name: run for name, run in each.items() if k == home or name in STUDENTS}
+        for k, each in enumerate(answered)
     ]
-    for models in (students, whole):
-        if any(each != models[0] for each in models):
-            raise UserError(
-                f"{roots} are seeds of one recipe: expected the same models in each, "
-                f"received {' and '.join(', '.join(each) for each in models)}. Make "
-                "the missing ones, or give fewer seeds."
-            )
-    runs = {
-        name: [each[name] for each in answered if name in each]
-        for name in max(answered, key=len)
-    }
+
+
+def _by_model(
+    answered: Sequence[Mapping[str, RunFolder]],
+) -> dict[str, list[RunFolder]]:
+    """Return each model's folders: one for each seed, or one where all share it."""
+    names = max(answered, key=len)
+    runs = {name: [each[name] for each in answered if name in each] for name in names}
     for name, folders in runs.items():
         # The fused teachers have not been trained: fusing asks nothing of its own.
         if len(folders) > 1 and name != "fused":

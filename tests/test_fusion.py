@@ -690,6 +690,19 @@ def test_soft_labels_of_other_views_are_not_taken(
     assert not experiment.fused.path.exists()
 
 
+def test_soft_labels_of_an_experiment_are_of_its_recipes_views(
+    tmp_path, teachers, recipe
+):
+    """An override between fusing and distilling would change the pixels alone."""
+    experiment = fused_files(tmp_path, teachers, recipe)
+    fusion.checked(dataclasses.replace(recipe, seed=5), experiment)
+    other = dataclasses.replace(recipe, augment=AugmentConfig(shift=0.3))
+    with pytest.raises(UserError, match="augment.shift was .*, is 0.3.*other pixels"):
+        fusion.checked(other, experiment)
+    live = dataclasses.replace(other.distill, teacher="live")
+    fusion.checked(dataclasses.replace(other, distill=live), experiment)
+
+
 def test_soft_labels_that_came_along_teach_a_student_of_any_seed(
     tmp_path, teachers, recipe
 ):

@@ -153,15 +153,18 @@ def _cross_fit(
 
 
 def checked(config: Config, experiment: Experiment) -> SoftLabels:
-    """Return an experiment's soft labels, held against its files.
+    """Return an experiment's soft labels, held against its files and the recipe.
 
     Raises:
         UserError: there are none, or they were made from another manifest, or from
-            other teachers than those that are there. A teacher need not be there.
+            other teachers than those that are there, or are not of the recipe's views.
+            A teacher need not be there; live ones answer views of their own.
     """
-    soft_labels = SoftLabels.load(
-        experiment.need(experiment.soft_labels, "fer-tf fuse")
-    )
+    path = experiment.need(experiment.soft_labels, "fer-tf fuse")
+    soft_labels = SoftLabels.load(path)
+    if config.distill.teacher == "stored":
+        told = files.read_json(path.with_suffix(".json"))
+        stored.check_views(path, told.get("views_of", {}), stored.views_of(config))
     paths = {"manifest": experiment.manifest}
     # Those that came along were made from teachers who stayed where they were trained.
     for teacher in () if config.soft_labels.stored else config.teachers:

@@ -90,8 +90,7 @@ def main() -> None:
     options = _options()
     config = _config(options, ())
     kept = options.soft_labels / "soft_labels.npz"
-    told = files.read_json(kept.with_suffix(".json"))
-    stored.check_views(kept, told["views_of"], stored.views_of(config))
+    stored.checked_report(kept, config)
     faces = pipeline.load(config, options.manifest)
     faces["train"] = _some(faces["train"], options.pictures)
     print(f"| {' | '.join(HEAD)} |")

@@ -715,8 +715,7 @@ def test_soft_labels_that_came_along_teach_a_student_of_any_seed(
 def test_the_shipped_soft_labels_are_of_their_recipes_views_and_teachers():
     kept = Path(__file__).parents[1] / "configs" / "laptop"
     recipe = recipes.load(kept.with_suffix(".yaml"))
-    told = files.read_json(kept / "soft_labels.json")
-    stored.check_views(kept, told["views_of"], stored.views_of(recipe))
+    told = stored.checked_report(kept / "soft_labels.npz", recipe)
     assert set(told["weights"]) == {each.model.name for each in recipe.teachers}
     assert SoftLabels.load(kept / "soft_labels.npz").views == recipe.soft_labels.views
 

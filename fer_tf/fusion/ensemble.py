@@ -163,8 +163,7 @@ def checked(config: Config, experiment: Experiment) -> SoftLabels:
     path = experiment.need(experiment.soft_labels, "fer-tf fuse")
     soft_labels = SoftLabels.load(path)
     if config.distill.teacher == "stored":
-        told = files.read_json(path.with_suffix(".json"))
-        stored.check_views(path, told.get("views_of", {}), stored.views_of(config))
+        stored.checked_report(path, config)
     paths = {"manifest": experiment.manifest}
     # Those that came along were made from teachers who stayed where they were trained.
     for teacher in () if config.soft_labels.stored else config.teachers:

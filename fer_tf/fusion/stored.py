@@ -34,8 +34,7 @@ def take(config: Config, experiment: Experiment) -> None:
     stored = Path(config.soft_labels.stored) / experiment.soft_labels.name
     # Looked at before the step leaves a trace.
     soft_labels = SoftLabels.load(stored)
-    told = files.read_json(stored.with_suffix(".json"))
-    check_views(stored, told.get("views_of", {}), views_of(config))
+    told = checked_report(stored, config)
     step = Step(
         experiment.fused.path / "fuse.json",
         {"soft_labels": dataclasses.asdict(config.soft_labels)},
@@ -53,16 +52,22 @@ def take(config: Config, experiment: Experiment) -> None:
     step.finish([experiment.soft_labels, report])
 
 
-def check_views(
-    stored: Path, received: dict[str, Any], expected: dict[str, Any]
-) -> None:
-    """Raise UserError unless stored soft labels are of the views that are expected."""
+def checked_report(path: Path, config: Config) -> dict[str, Any]:
+    """Return what is told beside soft labels, if they are of the recipe's views.
+
+    Raises:
+        UserError: they are of others, or nothing is told beside them.
+    """
+    report = files.read_json(path.with_suffix(".json"))
+    expected = views_of(config)
     # An earlier fer-tf wrote the seed too, which soft labels have in their own file.
-    told = {name: value for name, value in received.items() if name in expected}
-    differing = differences(flat(told), flat(expected))
+    told = report.get("views_of", {})
+    received = {name: value for name, value in told.items() if name in expected}
+    differing = differences(flat(received), flat(expected))
     if differing:
         raise UserError(
-            f"{stored} is of other views: {'; '.join(differing)}. The student would be "
+            f"{path} is of other views: {'; '.join(differing)}. The student would be "
             "taught on other pixels. Give the recipe that it was made by, or another "
             "experiment= and soft_labels.stored= to train teachers by this one."
         )
+    return report

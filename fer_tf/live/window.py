@@ -1,5 +1,6 @@
 """A HighGUI window: shows views and hands keys on; q or Esc quits, space pauses."""
 
+import ctypes
 import dataclasses
 import os
 import sys
@@ -28,6 +29,21 @@ CODE = 0xFFFF
 ASCII = 0x80
 
 
+def _display_opens() -> bool:
+    """Tell whether Qt, as OpenCV brings it, can open the X display."""
+    try:
+        x11 = ctypes.CDLL("libX11.so.6")
+    except OSError:
+        return False
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
+    # An empty DISPLAY is no display to Qt, and some to Xlib.
+    display = os.environ.get("DISPLAY") and x11.XOpenDisplay(None)
+    if display:
+        x11.XCloseDisplay(display)
+    return bool(display)
+
+
 class Window:
     """Shows what is read; of a film at the film's pace, of a camera at once.
 
@@ -47,10 +63,12 @@ class Window:
         rate: float | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        # OpenCV's Qt ends the whole process where there is no display.
-        displays = {"DISPLAY", "WAYLAND_DISPLAY"}
-        if sys.platform.startswith("linux") and not displays & os.environ.keys():
-            raise OutsideError("there is no display. Use --headless with --out DIR.")
+        # OpenCV's Qt ends the whole process where it cannot open a display.
+        if sys.platform.startswith("linux") and not _display_opens():
+            raise OutsideError(
+                "there is no X display that opens, DISPLAY is "
+                f"{os.environ.get('DISPLAY', '')!r}. Use --headless with --out DIR."
+            )
         kind = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
         try:
             cv2.namedWindow(TITLE, kind)

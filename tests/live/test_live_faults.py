@@ -137,7 +137,7 @@ def show_nothing(monkeypatch):
         "getWindowProperty": 1.0,
         "waitKeyEx": -1,
     }
-    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(window, "_display_opens", lambda: True)
     for name, answer in stubs.items():
         monkeypatch.setattr(
             window.cv2, name, lambda *arguments, answer=answer: answer

@@ -36,7 +36,7 @@ def gui(monkeypatch):
         "getWindowProperty": lambda *arguments: state.visible,
         "waitKeyEx": wait_key,
     }
-    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(window, "_display_opens", lambda: True)
     for name, stub in stubs.items():
         monkeypatch.setattr(window.cv2, name, stub)
     return state
@@ -314,9 +314,13 @@ def test_the_window_has_the_proportions_of_what_it_shows(desk):
     assert desk.gui.sizes == [(640, 480), (596, 336), (1280, 720)]
 
 
-def test_without_a_display_headless_is_named(monkeypatch):
+@pytest.mark.parametrize("display", [None, "", ":4711", "gone.invalid:0"])
+def test_without_a_display_that_opens_headless_is_named(monkeypatch, display):
+    """There is no going on where OpenCV is asked all the same: it aborts."""
     monkeypatch.setattr(window.sys, "platform", "linux")
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
     monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    if display is not None:
+        monkeypatch.setenv("DISPLAY", display)
     with pytest.raises(OutsideError, match="--headless"):
         window.Window(None, rate=None)

@@ -27,28 +27,38 @@ class Finder:
     """Finds the faces of a source's frames, one frame after the other.
 
     The detector looks at every `every`-th frame. In between boxes are carried by
-    optical flow, which sees no new face; as soon as one is lost, the detector looks.
+    optical flow, which sees no new face; as soon as one is lost, or after a gap of more
+    than `longest_gap_ms`, the detector looks.
     """
 
-    def __init__(self, detector: Detector, every: int = 1) -> None:
+    def __init__(
+        self, detector: Detector, every: int = 1, longest_gap_ms: float = 500.0
+    ) -> None:
         self._detector = detector
         self._every = every
+        self._longest_gap_ms = longest_gap_ms
+        self._time_ms = 0.0
         self._since = every
         self._grey = np.empty((0, 0), np.uint8)
         self._found: list[Detection] = []
 
-    def __call__(self, frame_bgr: np.ndarray) -> list[Detection]:
-        """Return the faces in a frame, uint8 [height, width, 3]."""
+    def __call__(self, frame_bgr: np.ndarray, time_ms: float) -> list[Detection]:
+        """Return the faces in a frame, uint8 [height, width, 3], seen at `time_ms`."""
         if self._every == 1:
             return self._detector(frame_bgr)
         grey, scale = _small_grey(frame_bgr)
         self._since += 1
+        is_next = (
+            self._since < self._every
+            and time_ms - self._time_ms <= self._longest_gap_ms
+            and grey.shape == self._grey.shape
+        )
         carried = None
-        if self._since < self._every and grey.shape == self._grey.shape:
+        if is_next:
             carried = carry(self._grey, grey, self._found, scale)
         if carried is None:
             carried, self._since = self._detector(frame_bgr), 0
-        self._grey, self._found = grey, carried
+        self._grey, self._found, self._time_ms = grey, carried, time_ms
         return carried
 
 

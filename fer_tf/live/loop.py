@@ -95,7 +95,9 @@ class Reader:
         self.true_label = ""
         self.smoothing_ms_asked_for = live.smoothing_ms
         self._recogniser = recogniser
-        self._find = Finder(recogniser.detect, live.detect_every)
+        self._find = Finder(
+            recogniser.detect, live.detect_every, live.forget_ms
+        )
         self._tracker = Tracker(live.forget_ms)
         self._smoother = Smoother.of(live, recogniser.bundle.abstain.threshold)
         self._clock = clock
@@ -106,7 +108,7 @@ class Reader:
     def __call__(self, frame: Frame) -> View:
         """Return the view of a frame; frames come in the order of their time."""
         start = self._clock()
-        detections = self._find(frame.pixels_bgr)
+        detections = self._find(frame.pixels_bgr, frame.time_ms)
         detected = self._clock()
         faces = self._recogniser.recognise(frame.pixels_bgr, detections)
         classified = self._clock()

@@ -49,8 +49,8 @@ def test_a_box_goes_where_the_picture_goes(size, move):
     scale = np.divide(size, (320, 240))
     detector = Detector([face(np.array(BOX) * [*scale, *scale], POINTS * scale)])
     find = finder.Finder(detector, every=2)
-    find(frames[0])
-    (carried,) = find(frames[1])
+    find(frames[0], 0.0)
+    (carried,) = find(frames[1], 40.0)
     assert detector.calls == 1
     centre = np.array([140, 105]) + [dx, dy]
     size = zoom * np.array([80, 90])
@@ -67,21 +67,21 @@ def test_a_box_goes_where_the_picture_goes(size, move):
 def test_the_detector_looks_at_every_nth_frame(every, looks):
     detector = Detector([face()])
     find = finder.Finder(detector, every)
-    for _ in range(9):
-        assert len(find(texture())) == 1
+    for index in range(9):
+        assert len(find(texture(), 40.0 * index)) == 1
     assert detector.calls == looks
 
 
 def test_a_lost_face_makes_the_detector_look_at_once():
     detector = Detector([face()])
     find = finder.Finder(detector, every=10)
-    find(texture(0))
+    find(texture(0), 0.0)
     detector.faces = []
     # A cut: nothing of the first frame is in the second.
-    assert find(texture(1)) == []
+    assert find(texture(1), 40.0) == []
     assert detector.calls == 2
     # Where no face is known none can be lost.
-    assert find(texture(2)) == []
+    assert find(texture(2), 80.0) == []
     assert detector.calls == 2
 
 
@@ -89,36 +89,46 @@ def test_one_of_two_faces_that_is_covered_is_dropped():
     other = face([220.0, 60, 60, 60], np.array(POINTS) + [100, 0])
     detector = Detector([face(), other])
     find = finder.Finder(detector, every=10)
-    find(texture())
+    find(texture(), 0.0)
     covered = texture()
     covered[40:140, 200:300] = 30
     detector.faces = [face()]
-    assert len(find(covered)) == 1
+    assert len(find(covered, 40.0)) == 1
     assert detector.calls == 2
 
 
 def test_a_frame_of_another_size_is_looked_at():
     detector = Detector([face()])
     find = finder.Finder(detector, every=10)
-    find(texture())
-    find(cv2.resize(texture(), (320, 200)))
+    find(texture(), 0.0)
+    find(cv2.resize(texture(), (320, 200)), 40.0)
     assert detector.calls == 2
+
+
+@pytest.mark.parametrize(("gap_ms", "looks"), [(500.0, 1), (501.0, 2)])
+def test_after_a_long_gap_the_detector_looks(gap_ms, looks):
+    """What a picture of a folder shows is not what the one before it shows."""
+    detector = Detector([])
+    find = finder.Finder(detector, every=10)
+    find(texture(), 1000.0)
+    find(texture(), 1000.0 + gap_ms)
+    assert detector.calls == looks
 
 
 @pytest.mark.parametrize("box", [[-30.0, -40, 80, 90], [300.0, 220, 60, 60]])
 def test_a_face_that_reaches_beyond_the_frame_does_no_harm(box):
     detector = Detector([face(box)])
     find = finder.Finder(detector, every=3)
-    for _ in range(4):
-        assert len(find(texture())) == 1
+    for index in range(4):
+        assert len(find(texture(), 40.0 * index)) == 1
 
 
 def test_fifty_faces_are_carried_in_one_go():
     boxes = [[5 + 30.0 * (n % 10), 5 + 40.0 * (n // 10), 24, 30] for n in range(50)]
     detector = Detector([face(box) for box in boxes])
     find = finder.Finder(detector, every=2)
-    find(texture())
-    carried = find(moved(texture(), 2, 1))
+    find(texture(), 0.0)
+    carried = find(moved(texture(), 2, 1), 40.0)
     assert detector.calls == 1
     shifts = [one.box_xywh_px - box for one, box in zip(carried, boxes, strict=True)]
     np.testing.assert_allclose(np.median(shifts, axis=0), [2, 1, 0, 0], atol=0.3)

@@ -86,15 +86,24 @@ class Recogniser:
         self._spec = dataclasses.replace(self._spec, clahe_clip=clip)
 
     def __call__(self, frame_bgr: np.ndarray) -> list[Face]:
-        """Return the faces in a frame, uint8 [height, width, 3]."""
-        return self.recognise(frame_bgr, self.detect(frame_bgr))
+        """Return the faces in a frame, uint8 [height, width, 3].
+
+        Raises:
+            UserError: it is none.
+        """
+        return self.batch([frame_bgr])[0]
 
     def batch(self, frames_bgr: Sequence[np.ndarray]) -> list[list[Face]]:
         """Return the faces in each frame; all are classified in one call.
 
         Args:
             frames_bgr: uint8 [height, width, 3] each, of any sizes.
+
+        Raises:
+            UserError: one is none.
         """
+        for frame in frames_bgr:
+            _check_frame(frame)
         return self._recognise(frames_bgr, [self.detect(frame) for frame in frames_bgr])
 
     def recognise(
@@ -154,6 +163,24 @@ class Recogniser:
         held = conformal.prediction_sets(probabilities, sets.threshold)
         likeliest_first = np.argsort(-probabilities, kind="stable")
         return tuple(CLASSES[index] for index in likeliest_first if held[index])
+
+
+def _check_frame(frame: np.ndarray) -> None:
+    if (
+        not isinstance(frame, np.ndarray)
+        or frame.dtype != np.uint8
+        or frame.shape[2:] != (3,)
+        or not frame.size
+    ):
+        received = (
+            f"{frame.dtype} {list(frame.shape)}"
+            if isinstance(frame, np.ndarray)
+            else f"{frame!r}"[:80]
+        )
+        raise UserError(
+            "expected a frame uint8 [height, width, 3], BGR, as cv2.imread returns it, "
+            f"received {received}. (cv2.imread returns None for what it cannot read.)"
+        )
 
 
 def _told(detection: Detection) -> Detection:

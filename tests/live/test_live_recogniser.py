@@ -35,6 +35,24 @@ def test_faces_are_framed_as_training_pictures_are(classifier, bundle):
     np.testing.assert_array_equal(classifier.calls[0][0], expected)
 
 
+@pytest.mark.parametrize(
+    ("frame", "received"),
+    [
+        (None, "None"),
+        (np.zeros((120, 160, 3), np.float32), r"float32 \[120, 160, 3\]"),
+        (np.zeros((120, 160), np.uint8), r"uint8 \[120, 160\]"),
+        (np.zeros((120, 160, 4), np.uint8), r"uint8 \[120, 160, 4\]"),
+        (np.zeros((0, 160, 3), np.uint8), r"uint8 \[0, 160, 3\]"),
+        ("photo.jpg", "'photo.jpg'"),
+    ],
+)
+def test_what_is_no_frame_is_named(classifier, frame, received):
+    reader = Recogniser(lambda frame: [], classifier)
+    for ask in (reader, lambda frame: reader.batch([frame])):
+        with pytest.raises(UserError, match=f"cv2.imread.*received {received}"):
+            ask(frame)
+
+
 def test_every_face_of_a_frame_goes_in_one_call(classifier):
     frame = np.zeros((120, 160, 3), np.uint8)
     boxes = [found([0, 0, 30, 30]), found([50, 50, 40, 40]), found([90, 9, 20, 20])]

@@ -129,9 +129,10 @@ def _print_score(figures: dict[str, Any]) -> None:
     Console().print(table)
     unsure = figures["unsure"]
     sure = unsure["accuracy_if_left_out"]
+    coverage = figures["coverage"]
     click.echo(
         f"{figures['faces_scored']} faces of {figures['labels_scored']} labels scored; "
-        f"coverage {figures['coverage']:.1%}"
+        f"coverage {'-' if coverage is None else f'{coverage:.1%}'}"
     )
     click.echo(
         f"unsure {unsure['share']:.1%}: accuracy {unsure['accuracy_if_wrong']:.3f} if "

@@ -51,7 +51,8 @@ def score(session: Path, labels: Path | None = None) -> dict[str, Any]:
 
     Args:
         labels: a CSV `start_ms,end_ms,label` of what the one subject showed, who has
-            the largest face of each frame; None takes `true_label` of each face.
+            the largest face of each frame; None takes `true_label` of each face. Then
+            `coverage` is None: a face that is gone has no label to count by.
 
     Raises:
         UserError: there is no session, or no frame of it counts.
@@ -64,7 +65,7 @@ def score(session: Path, labels: Path | None = None) -> dict[str, Any]:
         "faces_per_class": dict(
             zip(CLASSES, np.bincount(scored.truth, minlength=7).tolist(), strict=True)
         ),
-        "coverage": _coverage(scored.frames, scored.subjects),
+        "coverage": _coverage(scored.frames, scored.subjects) if labels else None,
         "raw": _figures(scored, "raw"),
         "smoothed": _figures(scored, "shown"),
         "unsure": _unsure(scored),

@@ -115,21 +115,24 @@ def test_each_face_is_scored_against_its_own_true_label(stage, tmp_path):
     # Angry 0..1000: 600..750 is frames 15..18. Happy from 1000 and Sad from 0 on, to
     # the end at 1960, which is no change: frames 40..49 and 15..49.
     assert figures["faces_scored"] == 4 + 10 + 35
-    assert figures["coverage"] == 1
+    assert figures["coverage"] is None
     assert figures["raw"]["accuracy"] == figures["smoothed"]["accuracy"] == 1
     assert figures["unsure"]["share"] == 0
     # One flip in two faces' 1.96 s each.
     assert figures["raw"]["flips_per_minute"] == pytest.approx(60 / (2 * 1.96))
 
 
-def test_a_face_is_missing_while_it_is_labelled_and_not_after_it_left(tmp_path):
-    rows = [(time_ms, 1, "sad", "sad", 0, "sad") for time_ms in (0, 600, 700, 800)]
-    rows[2] = (700, 0, "", "", 0, "")
-    rows += [(time_ms, 0, "", "", 0, "") for time_ms in (900, 1000)]
+def test_a_face_that_is_gone_is_missing_where_a_table_says_what_it_shows(
+    tmp_path, labels
+):
+    """Labels that faces carry say nothing of frames without one, however many."""
+    rows = [(time_ms, 1, "sad", "sad", 0, "sad") for time_ms in (1000, 1600, 1650)]
+    rows += [(time_ms, 0, "", "", 0, "") for time_ms in (1700, 1750)]
     write(tmp_path / "s", rows)
-    figures = score.score(tmp_path / "s")
+    assert score.score(tmp_path / "s")["coverage"] is None
+    figures = score.score(tmp_path / "s", labels)
     assert figures["faces_scored"] == 2
-    assert figures["coverage"] == pytest.approx(2 / 3)
+    assert figures["coverage"] == pytest.approx(2 / 4)
 
 
 def test_frames_of_one_time_stay_apart_and_time_that_goes_back_counts_none(

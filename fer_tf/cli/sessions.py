@@ -175,7 +175,8 @@ def replay(
     """Answer a session's frames anew: with another bundle, or another smoothing.
 
     Faces and identities are the session's own, and so are its settings, but for
-    live.smoothing_ms, live.hysteresis and live.hold_ms. The film is the one that was
+    live.smoothing_ms, live.hysteresis and live.hold_ms. Without --bundle the shipped
+    one answers, if the session was made with it. The film is the one that was
     read, or the one that --record kept of a camera.
 
     \b
@@ -185,6 +186,8 @@ def replay(
     from fer_tf.live import replay as replaying
 
     classifier = _classifier(bundle, threads)
+    if bundle is None:
+        replaying.check_bundle(session, classifier.bundle)
     counts = replaying.replay(session, classifier, out, overrides=overrides, film=film)
     click.echo(
         f"{out}: {counts['frames']} frames, {counts['faces']} faces answered by "

@@ -168,7 +168,7 @@ def by_frame(path: Path, read: Callable[[list[dict[str, str]]], Seen]) -> list[S
         ]
     except UserError:
         raise
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not a session's frames.csv: {error!r}.") from None
 
 

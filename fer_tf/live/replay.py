@@ -29,6 +29,7 @@ from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.smoothing import Smoother
 from fer_tf.live.view import FollowedFace
 from fer_tf.live.view import View
+from fer_tf.runtime.bundle import Bundle
 from fer_tf.runtime.classifier import Classifier
 
 # What may be overridden: all else was decided when the session was made.
@@ -90,12 +91,7 @@ def replay(
         OutsideError: the film cannot be read, or ends before a finished session does.
     """
     session.check_free(out)
-    if not (folder / session.SESSION).is_file():
-        raise UserError(
-            f"{folder} is not a session: it holds no {session.SESSION}. Make one with "
-            "`fer-tf live --out DIR`."
-        )
-    summary = files.read_json(folder / session.SESSION)
+    summary = _summary(folder)
     moments = read_moments(folder / session.FRAMES)
     live = settings(summary, overrides)
     film = find_film(folder, summary, film)
@@ -122,6 +118,38 @@ def replay(
         written.close()
     written.finish(counts, film)
     return counts.to_dict()
+
+
+def check_bundle(folder: Path, bundle: Bundle) -> None:
+    """Refuse a bundle that is not the one with which the session in `folder` was made.
+
+    Raises:
+        UserError: it is another, or there is no session.
+    """
+    made_with = _summary(folder)["bundle"]
+    if made_with["digest"] != bundle.digest:
+        raise UserError(
+            f"{folder} was made with the bundle {made_with['name']}, of digest "
+            f"{made_with['digest'][:12]}, and {bundle.folder} is {bundle.name}, of "
+            f"{bundle.digest[:12]}. Say which one is to answer: --bundle FOLDER."
+        )
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    """Return what a session's `session.json` says."""
+    path = folder / session.SESSION
+    if not path.is_file():
+        raise UserError(
+            f"{folder} is not a session: it holds no {session.SESSION}. Make one with "
+            "`fer-tf live --out DIR`."
+        )
+    summary = files.read_json(path)
+    if not isinstance(summary, dict) or not {"source", "bundle"} <= summary.keys():
+        raise UserError(
+            f"{path} is not a session's: expected an object with source and bundle. "
+            "Make one with `fer-tf live --out DIR`."
+        )
+    return summary
 
 
 def views(

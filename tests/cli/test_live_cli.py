@@ -21,6 +21,7 @@ from fer_tf.live import yunet
 from fer_tf.live.detection import Detection
 from fer_tf.live.session import STAGES
 from fer_tf.picture import encode_png
+from fer_tf.runtime import bundle as bundles
 from fer_tf.runtime import latency
 
 ROOT = Path(__file__).parents[2]
@@ -141,7 +142,6 @@ def test_a_window_without_a_display_answers_3(
 ):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     result = run("live", "--source", film, "--bundle", tiny_bundle)
     assert result.exit_code == 3
     assert "--headless" in result.output
@@ -273,6 +273,22 @@ def test_replay_answers_a_session_anew_byte_for_byte(
     )
     assert before == after
     assert len({row["raw_happy"] for row in before}) > 5
+
+
+def test_replay_takes_no_other_bundle_unasked(
+    detector, tiny_bundle, film, tmp_path, monkeypatch
+):
+    """Else what looks like another smoothing would be another student too."""
+    session, again = tmp_path / "session", tmp_path / "again"
+    reads = ("--source", film, "--bundle", tiny_bundle, "--headless")
+    run("live", *reads, "--out", session)
+    result = run("replay", session, "--out", again, "live.smoothing_ms=0")
+    assert result.exit_code == 2
+    assert "was made with the bundle tiny" in result.output
+    assert "--bundle FOLDER" in result.output
+    assert not again.exists()
+    monkeypatch.setattr(recogniser, "find_bundle", lambda _: bundles.read(tiny_bundle))
+    assert run("replay", session, "--out", again).exit_code == 0
 
 
 def test_benchmark_times_the_classifier_and_every_stage(

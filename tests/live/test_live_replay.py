@@ -350,7 +350,20 @@ def csv_header(folder):
 def test_a_folder_that_is_no_session_is_named(every_pixel, tmp_path):
     with pytest.raises(UserError, match="is not a session: it holds no session.json"):
         replay.replay(tmp_path, every_pixel, tmp_path / "again")
-    files.write_json(tmp_path / "session.json", {})
+    for wrong in ([], {}, {"source": "0"}):
+        files.write_json(tmp_path / "session.json", wrong)
+        with pytest.raises(UserError, match="session.json is not a session's"):
+            replay.replay(tmp_path, every_pixel, tmp_path / "again")
+    files.write_json(tmp_path / "session.json", {"source": "0", "bundle": {}})
     (tmp_path / "frames.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="is not a session's frames.csv"):
         replay.replay(tmp_path, every_pixel, tmp_path / "again")
+
+
+def test_a_row_that_was_cut_is_named(session):
+    path = session / "frames.csv"
+    lines = path.read_text().splitlines()
+    before_the_label = ",".join(lines[-1].split(",")[:22])
+    path.write_text("\n".join([*lines[:-1], before_the_label]) + "\n")
+    with pytest.raises(UserError, match="is not a session's frames.csv"):
+        score.read_frames(path)

@@ -25,6 +25,7 @@ from fer_tf.live.frames import rate_of
 from fer_tf.live.frames import read_from
 from fer_tf.live.pictures import SUFFIXES
 from fer_tf.live.pictures import pictures_in
+from fer_tf.live.video import opencv_name
 
 # Whoever waits for a camera looks up so often, to hear of keys.
 TICK_S = 0.05
@@ -122,7 +123,7 @@ def open_source(
         raise UserError(f"{path} is empty (0 bytes).")
     if path.suffix.lower() in SUFFIXES:
         return Pictures([path])
-    return Film(capture(source), source)
+    return Film(capture(opencv_name(path)), source)
 
 
 def _open_url(url: str, clock: Callable[[], float], capture: Capture) -> Source:

@@ -42,7 +42,7 @@ def play(
         folder: where the session is written; None keeps nothing, and what is saved or
             recorded by a key goes to a folder of the day and time.
         headless: open no window; a film is then read as fast as can be.
-        record: keep a clean film of a live camera.
+        record: keep a clean film of what is no file here: a camera, or a film by URL.
         annotate: keep one with what was seen drawn on it too; of a file there always
             is one.
         truth: the true labels, where they are known.
@@ -57,9 +57,7 @@ def play(
     reader = loop.Reader(recogniser, live, clock=clock, truth=truth)
     film = None if source.is_live or not Path(name).exists() else Path(name)
     keep = folder or Path(time.strftime("fer-tf-%Y-%m-%d-%H%M%S"))
-    recorder = Recorder(
-        keep / session.RECORDED, source.rate, on=record and source.is_live
-    )
+    recorder = Recorder(keep / session.RECORDED, source.rate, on=record and not film)
     log = None
     with contextlib.ExitStack() as stack:
         stack.callback(source.close)

@@ -28,7 +28,8 @@ class Recorder:
     """Appends the frames of views to a film, while it is on.
 
     A frame is repeated where others were dropped, so that the film lasts as long as
-    what it shows, but for gaps of more than `MOST_REPEATED_S`. The file is begun with
+    what it shows, but for gaps of more than `MOST_REPEATED_S`; it lasts longer where
+    frames come faster than `rate`, since none is left out. The file is begun with
     the first frame; of a process that is killed it lacks the last moments.
 
     Args:
@@ -106,7 +107,7 @@ class Recorder:
         height, width = (side + side % 2 for side in shape[:2])
         self._shape = shape
         self._writer = cv2.VideoWriter(
-            str(self.path), self._codec, self._rate, (width, height)
+            video.opencv_name(self.path), self._codec, self._rate, (width, height)
         )
         if not self._writer.isOpened():
             raise OutsideError(f"{self.path} cannot be written as a film.")

@@ -17,6 +17,7 @@ from fer_tf import files
 from fer_tf.errors import UserError
 from fer_tf.labels import CLASSES
 from fer_tf.live.pictures import pictures_in
+from fer_tf.live.video import opencv_name
 from fer_tf.live.view import FollowedFace
 from fer_tf.live.view import View
 from fer_tf.runtime.bundle import Bundle
@@ -53,13 +54,18 @@ FilmFrame = Callable[[View], int | None]
 
 
 def check_free(folder: Path) -> None:
-    """Refuse a folder that holds a session, finished or not.
+    """Refuse a folder that holds a session, finished or not, or a file of its names.
 
     Raises:
-        UserError: it does.
+        UserError: it does; or OpenCV cannot write a film there.
     """
-    if (folder / SESSION).exists():
-        raise UserError(f"{folder} holds a session already. Give another --out.")
+    opencv_name(folder)
+    for name in (SESSION, FRAMES, ANNOTATED, RECORDED):
+        if (folder / name).exists():
+            raise UserError(
+                f"{folder} holds a session already, or at least a {name}, which would "
+                "be written over. Give another --out."
+            )
 
 
 class Counts:

@@ -10,8 +10,27 @@ import numpy as np
 
 from fer_tf import files
 from fer_tf.errors import OutsideError
+from fer_tf.errors import UserError
 
 CODEC = cv2.VideoWriter.fourcc(*"mp4v")
+
+
+def opencv_name(path: Path) -> str:
+    """Return the name by which OpenCV opens a film.
+
+    Absolute, since FFmpeg takes what stands before a colon for a protocol.
+
+    Raises:
+        UserError: it is no UTF-8, for which OpenCV ends the whole process.
+    """
+    name = os.fspath(path.absolute())
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{name!r} cannot be opened as a film: expected a name in UTF-8. Rename it."
+        ) from None
+    return name
 
 
 class FilmWriter:
@@ -38,7 +57,7 @@ class FilmWriter:
 
     def _open(self, size: tuple[int, int]) -> None:
         self._size = size
-        self._writer = cv2.VideoWriter(str(self._path), CODEC, self._rate, size)
+        self._writer = cv2.VideoWriter(opencv_name(self._path), CODEC, self._rate, size)
         if not self._writer.isOpened():
             raise OutsideError(f"{self._path} cannot be written as a film.")
 
@@ -73,7 +92,7 @@ class _NoFrames(Exception):
 
 
 def _check(written: Path, path: Path) -> None:
-    capture = cv2.VideoCapture(os.fspath(written))
+    capture = cv2.VideoCapture(opencv_name(written))
     readable = capture.isOpened() and capture.read()[0]
     capture.release()
     if not readable:

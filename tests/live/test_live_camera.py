@@ -105,6 +105,19 @@ def test_a_file_that_is_no_film_is_named(some_file):
         camera.open_source(str(some_file))
 
 
+def test_a_name_with_a_colon_is_no_protocol(some_file, monkeypatch):
+    monkeypatch.chdir(some_file.parent)
+    some_file.rename("talk-10:30.mp4")
+    opened = []
+
+    def capture(name):
+        opened.append(name)
+        return Capture()
+
+    camera.open_source("talk-10:30.mp4", capture=capture)
+    assert opened == [str(some_file.parent / "talk-10:30.mp4")]
+
+
 def test_what_is_not_there_or_empty_is_the_users_mistake(tmp_path):
     with pytest.raises(UserError, match="there is no .*missing.mp4"):
         camera.open_source(str(tmp_path / "missing.mp4"))

@@ -115,6 +115,35 @@ def test_a_finished_session_is_not_written_over(stage, folder):
         session.check_free(folder)
 
 
+@pytest.mark.parametrize("name", ["frames.csv", "annotated.mp4", "recorded.mkv"])
+def test_a_file_of_the_users_is_not_written_over(folder, name):
+    """The film that is read may lie in the very folder, under the very name."""
+    folder.mkdir()
+    (folder / name).write_bytes(b"the user's")
+    with pytest.raises(UserError, match=f"a {name}, which would be written over"):
+        session.check_free(folder)
+
+
+def test_a_name_that_ends_opencv_is_refused(tmp_path):
+    folder = tmp_path / "f\udcff"
+    with pytest.raises(UserError, match="expected a name in UTF-8"):
+        session.check_free(folder)
+    folder.mkdir()
+    with pytest.raises(UserError, match="expected a name in UTF-8"):
+        with video.writing(folder / "film.mp4", 25.0) as writer:
+            writer(np.zeros((48, 64, 3), np.uint8))
+    (folder / "film.mp4").write_bytes(b"a film")
+    with pytest.raises(UserError, match="expected a name in UTF-8"):
+        camera.open_source(str(folder / "film.mp4"))
+
+
+def test_a_film_that_is_no_file_here_is_recorded(stage, folder):
+    """By a URL, it could not be replayed otherwise."""
+    play_into(folder, stage, record=True)
+    assert files.read_json(folder / "session.json")["film"]["path"] == "recorded.mkv"
+    assert len(pixels_of(folder / "recorded.mkv")) == 50
+
+
 class Faulty(ScriptedDetector):
     """A source that fails after three frames."""
 

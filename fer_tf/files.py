@@ -28,7 +28,8 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with open(temporary, "rb") as written:
+        # Windows flushes only what is open for writing.
+        with open(temporary, "r+b") as written:
             os.fsync(written.fileno())
         # mkstemp makes private files; give them the mode any new file would have.
         umask = os.umask(0)

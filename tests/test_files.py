@@ -1,6 +1,7 @@
 """Files written whole or not at all, and known by their SHA-256."""
 
 import hashlib
+import os
 import stat
 
 import pytest
@@ -22,6 +23,20 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks a descriptor what it is open for")
+def test_what_is_flushed_is_open_for_writing(tmp_path, monkeypatch):
+    """Windows flushes nothing else: every file that is written would be refused."""
+    import fcntl
+
+    flushed = []
+    monkeypatch.setattr(
+        files.os, "fsync", lambda fd: flushed.append(fcntl.fcntl(fd, fcntl.F_GETFL))
+    )
+    files.write_text(tmp_path / "a.txt", "x")
+    (flags,) = flushed
+    assert flags & os.O_ACCMODE != os.O_RDONLY
 
 
 def test_a_new_file_can_be_read_by_others(tmp_path):

@@ -51,7 +51,16 @@ class DataConfig:
             one_of("source in data.held_out", source, self.sources)
         if self.sources and not set(self.sources) - set(self.held_out):
             raise UserError("data.held_out leaves no source to train on.")
+        if set(self.sources) - set(self.held_out) == {"ferplus"}:
+            self._check_ferplus_alone()
         self._check_weights()
+
+    def _check_ferplus_alone(self) -> None:
+        if not self.ferplus_weight:
+            raise UserError(
+                "data.ferplus_weight=0 leaves no source to train on: expected another "
+                "than ferplus in data.sources, such as fer2013."
+            )
 
     def _check_weights(self) -> None:
         weights = self.source_weights

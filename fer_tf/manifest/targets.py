@@ -11,17 +11,19 @@ from fer_tf.manifest.table import cluster
 from fer_tf.manifest.table import kept
 
 FER2013, FERPLUS = "fer2013", "ferplus"
+UNWEIGHTED = "FERPlus has no weight in training"
 
 
 def under_one_name(table: pd.DataFrame, ferplus_weight: float) -> pd.DataFrame:
     """Return `label`, `distribution`, `excluded`: FER2013 and FERPlus taken together.
 
     They are the same pictures. In training and validation a picture stays under one
-    name: FER2013's where `ferplus_weight` is 0, else FERPlus'. Its target in training
-    is then `ferplus_weight` times FERPlus' votes, plus the rest FER2013's label; where
-    either has no label of ours it is FERPlus' alone. In test both names stay, each with
-    its own label: they are two tests on the same pictures, and of one group. A picture
-    that is held out under one name is as it is under the other.
+    name: FER2013's where `ferplus_weight` is 0, and what FERPlus alone has is left out;
+    else FERPlus'. Its target in training is then `ferplus_weight` times FERPlus' votes,
+    plus the rest FER2013's label; where either has no label of ours it is FERPlus'
+    alone. In test both names stay, each with its own label: they are two tests on the
+    same pictures, and of one group. A picture that is held out under one name is as it
+    is under the other.
     """
     done = table[["label", "distribution", "excluded"]].copy()
     pairs = _same_pictures(table)
@@ -39,6 +41,9 @@ def under_one_name(table: pd.DataFrame, ferplus_weight: float) -> pd.DataFrame:
             mixed = ferplus_weight * _distribution(table, voted)
             mixed += (1 - ferplus_weight) * _distribution(table, original)
             _set_target(done, [voted], mixed)
+    if not ferplus_weight:
+        alone = (table["source"] == FERPLUS) & (table["split"] != "test")
+        done.loc[alone & (done["excluded"] == ""), "excluded"] = UNWEIGHTED
     return done
 
 
@@ -67,18 +72,27 @@ def _same_pictures(table: pd.DataFrame) -> list[tuple[int, int]]:
     """Return the rows (FER2013's, FERPlus') of each picture that is in both.
 
     They are joined by the row of the challenge's file, which is the key of both, if its
-    pixels are the same; where FER2013 came as folders, by the pixels alone.
+    pixels are the same; where FER2013 came as folders, by the pixels, or by being
+    duplicates, since JPEG has changed the pixels.
     """
     usable = table[table["sha256"] != ""]
     voted = usable[usable["source"] == FERPLUS]
     original = usable[usable["source"] == FER2013]
     by_row = {_row_number(row.key): row.Index for row in voted.itertuples()}
     by_pixels = {row.sha256: row.Index for row in voted[::-1].itertuples()}
+    by_cluster = dict(zip(cluster(voted[::-1]), voted.index[::-1], strict=True))
+    clusters = cluster(original)
     pairs = []
     for row in original.itertuples():
         number = _row_number(row.key)
-        found = by_row.get(number) if number.isdecimal() else by_pixels.get(row.sha256)
-        if found is not None and table.at[found, "sha256"] == row.sha256:
+        if number.isdecimal():
+            found = by_row.get(number)
+            if found is not None and table.at[found, "sha256"] != row.sha256:
+                found = None
+        else:
+            alike = by_cluster.get(clusters[row.Index])
+            found = by_pixels.get(row.sha256, alike)
+        if found is not None:
             pairs.append((row.Index, found))
     return pairs
 

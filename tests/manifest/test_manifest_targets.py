@@ -1,11 +1,15 @@
 """One picture, several labels: FER2013 beside FERPlus, and duplicates that disagree."""
 
+import dataclasses
+
+import cv2
 import numpy as np
 import pytest
 
 from fer_tf import labels
 from fer_tf import picture
 from fer_tf.config import DataConfig
+from fer_tf.errors import UserError
 from fer_tf.manifest.clean import clean
 from fer_tf.manifest.splits import HELD_OUT
 from fer_tf.sources import Record
@@ -78,9 +82,15 @@ def test_a_picture_is_trained_on_under_one_name(weight, stays, goes):
     assert table.at["fer2013/2", "group"] == table.at["ferplus/2", "group"]
 
 
-@pytest.mark.parametrize("weight", [0, 0.5, 1.0])
 @pytest.mark.parametrize(
-    ("held_out", "trains"), [("ferplus", "fer2013"), ("fer2013", "ferplus")]
+    ("weight", "held_out", "trains"),
+    [
+        (0, "ferplus", "fer2013"),
+        (0.5, "ferplus", "fer2013"),
+        (1.0, "ferplus", "fer2013"),
+        (0.5, "fer2013", "ferplus"),
+        (1.0, "fer2013", "ferplus"),
+    ],
 )
 def test_what_is_held_out_takes_nothing_from_training(weight, held_out, trains):
     """Neither its pictures under the other name, nor a share of a target."""
@@ -200,3 +210,45 @@ def test_what_is_tested_on_is_not_merged():
     ]
     merged = cleaned(records, disagreeing="merge")
     assert merged["label"].tolist()[:2] == ["Fear", "Surprise"]
+
+
+def as_png_and_jpeg(row):
+    """A picture as FERPlus has it, and as it lies in a folder of FER2013."""
+    cells = np.random.default_rng(row).integers(0, 256, (8, 8), np.uint8)
+    pixels = cv2.resize(cells, (48, 48), interpolation=cv2.INTER_CUBIC)
+    in_folder = original(row, image=picture.encode_jpeg(pixels))
+    return (
+        voted(row, image=picture.encode_png(pixels)),
+        dataclasses.replace(in_folder, key=f"fer2013/train/happy/{row}.jpg"),
+    )
+
+
+@pytest.mark.parametrize("weight", [0, 0.5, 1.0])
+def test_pictures_whose_pixels_jpeg_changed_train_under_one_name_too(weight):
+    """By their pixels alone not one of them is the other."""
+    records = [one for row in range(6) for one in as_png_and_jpeg(row)]
+    table = cleaned(records, weight)
+    assert table["sha256"].nunique() == 12
+    kept = table[table["excluded"] == ""]
+    assert len(kept) == 6 and kept["group"].is_unique
+    trained = kept[kept["split"] == "train"]
+    assert set(trained["source"]) == {"ferplus" if weight else "fer2013"}
+    if weight == 0.5:
+        expected = 0.5 * np.array(VOTED) + 0.5 * np.array(labels.one_hot("Happy"))
+        for key in trained.index:
+            np.testing.assert_allclose(distribution(table, key), expected)
+
+
+def test_without_weight_what_ferplus_alone_has_is_not_trained_on():
+    table = cleaned([*both(), voted(7), voted(8, "validation"), voted(9, "test")], 0)
+    for row in (7, 8):
+        reason = table.at[f"ferplus/{row}", "excluded"]
+        assert reason == "FERPlus has no weight in training"
+    assert table.at["ferplus/9", "excluded"] == ""
+
+
+@pytest.mark.parametrize("held_out", [(), ("fer2013",)])
+def test_without_weight_ferplus_cannot_be_all_that_is_trained_on(held_out):
+    sources = (*held_out, "ferplus")
+    with pytest.raises(UserError, match="ferplus_weight=0 leaves no source to train"):
+        DataConfig(sources=sources, held_out=held_out, ferplus_weight=0)

@@ -15,6 +15,8 @@ from fer_tf import picture
 
 SLACK = 0.25
 MAX_SIDE_PX = 360
+# A face whose square is so many times as long as its picture is a slip of the pen.
+MOST_SIDES = 2
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ def crop(pixels: np.ndarray, box_xywh_px: Sequence[float]) -> Crop:
     """Cut the face at a box out of a picture, uint8 [height, width, 3].
 
     Raises:
-        ValueError: the box has no area, or is wholly outside the picture.
+        ValueError: the box has no area, is wholly outside the picture, or far larger.
     """
     height, width = pixels.shape[:2]
     x, y, box_width, box_height = box_xywh_px
@@ -45,6 +47,11 @@ def crop(pixels: np.ndarray, box_xywh_px: Sequence[float]) -> Crop:
             f"{width}x{height} pixels."
         )
     square = _square(box_xywh_px)
+    if square[2] > MOST_SIDES * max(width, height):
+        raise ValueError(
+            f"the face's box {_shown(box_xywh_px)} is more than {MOST_SIDES} times as "
+            f"long as the picture of {width}x{height} pixels."
+        )
     left, right = _reach(square[0], square[2], width)
     top, bottom = _reach(square[1], square[2], height)
     reduced, scale = _reduce(pixels[top:bottom, left:right])

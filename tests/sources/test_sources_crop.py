@@ -76,6 +76,14 @@ def test_a_box_without_area_or_outside_is_refused(ramp, box, why):
         crop(ramp, box)
 
 
+def test_a_box_far_larger_than_its_picture_is_refused_and_takes_no_memory(ramp):
+    height, width = ramp.shape[:2]
+    side = 2 * max(height, width)
+    assert crop(ramp, (-10, -10, side, 20)).square_xywh_px[2]
+    with pytest.raises(ValueError, match="more than 2 times as long as the picture"):
+        crop(ramp, (-10, -10, side + 1, 20))
+
+
 def test_a_whole_picture_is_reduced_and_has_no_square():
     kept = whole(np.full((200, 720, 3), 90, np.uint8))
     assert picture.decode(kept.image).shape == (100, 360, 3)

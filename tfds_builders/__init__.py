@@ -76,7 +76,7 @@ def build(
     )
     folder = Path(builder.data_dir)
     if folder.exists():
-        log.info("%s is built already.", folder)
+        log.info("%s is built already. Delete it to read raw files anew.", folder)
         return folder
     dummy = source in config.dummy
     manual_dir = _dummy_data(builder) if dummy else builder.find(raw / source)

@@ -21,6 +21,7 @@ from fer_tf.cli.options import SOURCE
 from fer_tf.cli.options import recipe
 from fer_tf.config import Config
 from fer_tf.errors import CheckFailed
+from fer_tf.errors import UserError
 
 SHOWN_FINDINGS = 20
 folder = click.Path(path_type=Path, file_okay=False)
@@ -171,6 +172,11 @@ def clean(config: Config, data_dir: Path | None, out: Path, pictures: bool) -> N
     fer-tf data clean fer2013 rafdb data.held_out=[rafdb]        one never trained on
     fer-tf data clean fer2013 data.limit=500       at most 500 rows of each split
     """
+    if out.suffix.lower() in (".json", ".html"):
+        raise UserError(
+            f"--out {out} is where the manifest's report goes: expected another "
+            "suffix, such as .csv."
+        )
     summary = clean_sources(config, data_dir or _data_dir(config), out, pictures)
     for source, part in summary["by_source"].items():
         if part["rejected"]:
@@ -236,7 +242,14 @@ def _folders(manifest: Path, data_dir: Path) -> dict[str, Path]:
     """Return the folders of records that the manifest's report names, by source."""
     from fer_tf import files
 
-    described = files.read_json(manifest.with_suffix(".json"))["records"]
+    path = manifest.with_suffix(".json")
+    described = files.read_json(path)
+    if not isinstance(described, dict) or "records" not in described:
+        raise UserError(
+            f"{path} is not the report of a manifest: expected `records` in it. Make "
+            "both with: fer-tf data clean"
+        )
     return {
-        source: data_dir / records["folder"] for source, records in described.items()
+        source: data_dir / records["folder"]
+        for source, records in described["records"].items()
     }

@@ -92,5 +92,5 @@ def main(verbose: bool) -> None:
         # What a command answers is alone on standard output.
         handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
     )
-    for room in ("fer_tf", "export"):
+    for room in ("fer_tf", "export", "tfds_builders"):
         logging.getLogger(room).setLevel(logging.DEBUG if verbose else logging.INFO)

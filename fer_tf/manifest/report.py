@@ -14,7 +14,7 @@ from fer_tf.manifest.table import kept
 from fer_tf.sources import SPLITS
 
 NOT_OURS = "none of ours"
-LEAK = re.compile(r"(?P<why>.* (of|as)) (?P<key>.*/.*) in (?P<into>\w+)")
+LEAK = re.compile(r"(?P<why>.*? (of|as)) (?P<key>.*/.*) in (?P<into>\w+)")
 SAME_PICTURE = re.compile(r"same picture as .*")
 LARGEST_GROUPS = 10
 SHOWN_KEYS = 30
@@ -186,4 +186,4 @@ def _group(members: pd.DataFrame) -> dict[str, Any]:
 
 
 def _split_order(splits: pd.Index) -> pd.Index:
-    return splits.map(SPLITS.index)
+    return splits.map(lambda split: (*SPLITS, split).index(split))

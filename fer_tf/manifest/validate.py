@@ -15,6 +15,17 @@ from fer_tf.manifest.table import kept
 from fer_tf.sources import SPLITS
 from fer_tf.sources import Record
 
+# What the manifest has of a record as it is.
+COPIED = {
+    "sha256": "pixels",
+    "label_published": "label",
+    "label_original": "publisher's label",
+    "split_published": "publisher's split",
+    "votes": "votes",
+    "subject": "subject",
+    "photo": "photo",
+}
+
 
 def validate(table: pd.DataFrame, records: Iterable[Record]) -> list[str]:
     """Return what is wrong, a sentence each that begins with a key.
@@ -87,11 +98,16 @@ def _near_leaks(
 
 def _records(table: pd.DataFrame, seen: pd.DataFrame) -> Iterator[str]:
     """Yield where the records are not what the manifest says of them."""
-    expected = table.set_index("key")["sha256"]
+    expected = table.set_index("key")
     for key in seen.index.difference(expected.index, sort=False):
         yield f"{key}: in the records, not in the manifest"
     for key in expected.index.difference(seen.index, sort=False):
         yield f"{key}: in the manifest, not in the records"
     both = expected.index.intersection(seen.index, sort=False)
-    for key in both[expected[both] != seen["sha256"][both]]:
-        yield f"{key}: its pixels have changed since the manifest was made"
+    for column, name in COPIED.items():
+        then, now = expected.loc[both, column], seen.loc[both, column]
+        for key in both[then != now]:
+            yield (
+                f"{key}: its {name} changed since the manifest was made, from "
+                f"{then[key][:64]!r} to {now[key][:64]!r}"
+            )

@@ -68,8 +68,39 @@ def test_validate_names_the_row_that_is_wrong(manifest, data_dir):
     table.write(manifest, rows)
     result = run("validate", manifest, "--data-dir", data_dir)
     assert result.exit_code == 1
-    assert f"{rows.loc[5, 'key']}: its pixels have changed" in result.stdout
+    assert f"{rows.loc[5, 'key']}: its pixels changed" in result.stdout
     assert "1 finding" in result.stderr
+
+
+@pytest.mark.parametrize("report", ["{}", "[]"])
+def test_validate_names_a_report_that_is_none(manifest, data_dir, report):
+    manifest.with_suffix(".json").write_text(report)
+    result = run("validate", manifest, "--data-dir", data_dir)
+    assert result.exit_code == 2
+    assert "is not the report of a manifest: expected `records`" in result.stderr
+
+
+@pytest.mark.parametrize("suffix", [".json", ".html", ".HTML"])
+def test_the_report_does_not_take_the_manifests_place(data_dir, tmp_path, suffix):
+    out = tmp_path / f"m{suffix}"
+    result = run("clean", "drawn_faces", COUNT, "--data-dir", data_dir, "--out", out)
+    assert result.exit_code == 2 and "where the manifest's report goes" in result.stderr
+    assert not out.exists()
+
+
+def test_what_is_built_already_is_told(data_dir, caplog):
+    result = run("build", "drawn_faces", COUNT, "--data-dir", data_dir)
+    assert result.exit_code == 0
+    assert "Delete it to read raw files anew" in caplog.text
+
+
+def test_stats_show_a_split_that_is_none(manifest):
+    """`validate` is there to say what is wrong with it."""
+    rows = table.read(manifest)
+    rows.loc[5, "split"] = "tst"
+    table.write(manifest, rows)
+    result = run("stats", manifest)
+    assert result.exit_code == 0 and "tst" in result.stdout
 
 
 def test_stats_are_a_table_with_every_class(manifest):

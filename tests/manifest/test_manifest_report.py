@@ -11,6 +11,7 @@ from fer_tf import picture
 from fer_tf.manifest.clean import clean
 from fer_tf.manifest.page import examples
 from fer_tf.manifest.page import render
+from fer_tf.manifest.report import LEAK
 from fer_tf.manifest.report import duplicates
 from fer_tf.manifest.report import kind
 from fer_tf.manifest.report import largest_groups
@@ -111,6 +112,15 @@ def test_duplicates_are_counted_within_and_across_splits(manifest):
     }
 
 
+@pytest.mark.parametrize(
+    "why", ["near duplicate of", "same photo as", "in the group of"]
+)
+def test_a_key_may_hold_what_a_reason_does(why):
+    key = "own/train/best of 2019/such as 1.png"
+    found = LEAK.fullmatch(f"{why} {key} in test")
+    assert (found["why"], found["key"], found["into"]) == (why, key, "test")
+
+
 def test_leaks_are_counted_by_where_they_led(summary):
     assert summary["leaks"] == {"duplicate of": {"train -> test": 1}}
 
@@ -165,7 +175,13 @@ def test_a_manifest_is_as_its_records(manifest, records):
     [
         ("label", "Contempt", "its label 'Contempt' is none of ours"),
         ("split", "dev", "the split 'dev' is none of"),
-        ("sha256", "0" * 64, "its pixels have changed"),
+        ("sha256", "0" * 64, "its pixels changed"),
+        ("label_published", "Sad", "its label changed since the manifest was made"),
+        ("label_original", "x", "its publisher's label changed"),
+        ("split_published", "x", "its publisher's split changed"),
+        ("votes", "1 2", "its votes changed"),
+        ("subject", "x", "its subject changed"),
+        ("photo", "x", "its photo changed"),
         ("distribution", "1 0 0", "'1 0 0' is no distribution"),
         ("distribution", "1 1 0 0 0 0 0", "is no distribution"),
         ("distribution", "one", "is no distribution"),
@@ -200,7 +216,7 @@ def test_a_record_that_can_no_longer_be_decoded_has_changed(manifest, records):
     broken = list(records)
     change(broken, 7, image=b"")
     (message,) = validate(manifest, broken)
-    assert message.startswith(records[7].key) and "have changed" in message
+    assert message.startswith(records[7].key) and "pixels changed" in message
 
 
 def test_a_near_duplicate_kept_in_another_split_is_found(records, manifest):

@@ -85,6 +85,7 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     ) -> None:
         self._rejects = Rejects(self.corpus)
         super()._download_and_prepare(dl_manager, download_config)
+        self._rejects.check()
         # TFDS gives the folder its name when all is in it, this file too.
         text = json.dumps(self._rejects.to_dict(), indent=2) + "\n"
         (self.data_path / REJECTS_FILE).write_text(text)
@@ -108,6 +109,7 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             empty = False
             yield record.key, example(record)
         if empty:
+            self._rejects.check()
             raise UserError(
                 f"nothing in the split {split} of {self.corpus} can be read, as the "
                 "warnings say row by row. Correct these rows or take them away."

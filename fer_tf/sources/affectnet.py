@@ -76,15 +76,19 @@ DAMAGED = (
 def find(folder: Path) -> Path:
     """Return `folder`; UserError where it holds none of the forms, or half of one."""
     if _sets(folder):
-        for name in _sets(folder):
+        for name in SPLIT_OF_SET:
             disk.find(NAME, [folder / name], ["images", "annotations"])
-    elif _lists(folder):
+    elif found := _lists(folder):
         _pictures(folder)
+        if len(found) < len(SPLIT_OF_LIST):
+            disk.find(NAME, [found[0].parent], list(SPLIT_OF_LIST))
     elif not (folder.is_dir() and folders.split_folders(folder, SPLIT_OF_FOLDER)):
         raise UserError(
             f"{NAME} needs train_set/ and val_set/, or training.csv, validation.csv "
             f"and {PICTURES}/, or train/ and val/ in {folder}; it has none of them."
         )
+    else:
+        folders.check_both(NAME, folder, SPLIT_OF_FOLDER)
     return folder
 
 

@@ -34,14 +34,16 @@ def records(
     told belongs to `train`. The second record of one key is a reject.
 
     Raises:
-        UserError: too many were rejected.
+        UserError: too many were rejected. After passes of single splits it is for
+            the caller to ask, by `rejects.check()`.
     """
     for entry in entries:
         if split in ("", entry.split or "train"):
             record = rejects.attempt(entry.where, _new, entry, rejects.keys)
             if record is not None:
                 yield record
-    rejects.end_pass()
+    if not split:
+        rejects.check()
 
 
 def splits(entries: Iterable[Entry]) -> tuple[str, ...]:

@@ -35,8 +35,11 @@ SPLIT_OF_FOLDER: Mapping[str, str] = {"train": "train", "test": "test"}
 
 
 def find(folder: Path) -> Path:
-    """Return `folder`; UserError where it holds neither `FILE` nor folders."""
+    """Return `folder`; UserError where it holds neither `FILE` nor both folders."""
+    if (folder / FILE).exists():
+        return folder
     if folder.is_dir() and folders.split_folders(folder, SPLIT_OF_FOLDER):
+        folders.check_both(NAME, folder, SPLIT_OF_FOLDER)
         return folder
     return disk.find(NAME, [folder], [FILE])
 

@@ -12,8 +12,9 @@ from fer_tf.sources import disk
 from fer_tf.sources.entry import Entry
 from fer_tf.sources.record import Record
 
-PICTURE_SUFFIXES = frozenset(
-    (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# What lies beside pictures and is none; anything else is tried, whatever its name.
+NO_PICTURES = frozenset(
+    (".csv", ".db", ".html", ".ini", ".json", ".md", ".npy", ".txt", ".xml", ".zip")
 )
 
 
@@ -22,12 +23,33 @@ def split_folders(root: Path, split_of: Mapping[str, str]) -> list[Path]:
     return [path for path in subfolders(root) if path.name.lower() in split_of]
 
 
+def check_both(name: str, root: Path, split_of: Mapping[str, str]) -> None:
+    """Refuse a corpus of which the folder of a split is missing.
+
+    Raises:
+        UserError: it is: another split would be cut out of what is there, and pass for
+            the publisher's.
+    """
+    found = {split_of[path.name.lower()] for path in split_folders(root, split_of)}
+    for split in dict.fromkeys(split_of.values()):
+        if split not in found:
+            names = " or ".join(
+                f"{folder}/" for folder, of in split_of.items() if of == split
+            )
+            raise UserError(
+                f"{name} needs a folder for each split in {root}; it has no {names}."
+            )
+
+
 def subfolders(root: Path) -> list[Path]:
     """Return the folders in `root`, but for hidden ones, in order."""
+    return [path for path in _shown(root) if path.is_dir()]
+
+
+def _shown(root: Path) -> list[Path]:
+    """Return what lies in `root` and is not hidden, in order."""
     return sorted(
-        path
-        for path in root.iterdir()
-        if path.is_dir() and not path.name.startswith((".", "__"))
+        path for path in root.iterdir() if not path.name.startswith((".", "__"))
     )
 
 
@@ -60,8 +82,8 @@ def entries(
     for folder in named or [root]:
         split = split_of.get(folder.name.lower(), "train") if named else "train"
         for class_folder in subfolders(folder):
+            word = class_folder.name
             for name in _pictures(root, class_folder):
-                word = class_folder.name
                 make = partial(_record, root, source, name, word, split, class_of)
                 yield Entry(name, split, make)
 
@@ -86,6 +108,8 @@ def _record(
 
 
 def _pictures(root: Path, folder: Path) -> Iterator[str]:
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."):
+    for path in _shown(folder):
+        if path.is_dir():
+            yield from _pictures(root, path)
+        elif path.suffix.lower() not in NO_PICTURES:
             yield path.relative_to(root).as_posix()

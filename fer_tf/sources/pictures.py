@@ -93,8 +93,10 @@ def entries(root: Path, name: str = "") -> Iterator[Entry]:
 def _of_list(root: Path, source: str) -> Iterator[Entry]:
     header = _header(root / LABELS)
     for row, cells in enumerate(text.csv_rows(root / LABELS, header)):
-        make = partial(_listed, root, source, header, cells)
-        yield Entry(f"{LABELS}, row {row}", _split(header, cells), make)
+        # An empty line is no row.
+        if cells:
+            make = partial(_listed, root, source, header, cells)
+            yield Entry(f"{LABELS}, row {row}", _split(header, cells), make)
 
 
 def _header(path: Path) -> list[str]:

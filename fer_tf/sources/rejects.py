@@ -9,7 +9,7 @@ from fer_tf.errors import UserError
 
 # More than this part of the rows unreadable is not a slip: it is another layout.
 MOST_REJECTED = 0.01
-# Before so many are rejected, a run is only stopped at the end of a pass.
+# Before so many are rejected, a run is only stopped at its end.
 PATIENCE = 10
 SHOWN = 5
 LONGEST_REASON = 300
@@ -55,7 +55,7 @@ class Rejects:
             self._reject(where, str(error))
             return None
 
-    def end_pass(self) -> None:
+    def check(self) -> None:
         """Stop the run if more than `MOST_REJECTED` of the rows so far were rejected.
 
         Raises:
@@ -80,7 +80,7 @@ class Rejects:
         log.warning("%s: %s is left out: %s", self.corpus, where, reason)
         self.rejected[where] = reason
         if len(self.rejected) > PATIENCE:
-            self.end_pass()
+            self.check()
 
 
 def _plain(text: str) -> str:

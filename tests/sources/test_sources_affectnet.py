@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 import pickle
 
 import numpy as np
@@ -42,6 +43,9 @@ def listed(tmp_path):
     def write(*rows, name="training.csv", header=affectnet.HEADER):
         with (tmp_path / name).open("w", newline="") as file:
             csv.writer(file).writerows([header, *rows])
+        for other in {"training.csv", "validation.csv"} - {name}:
+            if not (tmp_path / other).exists():
+                (tmp_path / other).write_text(",".join(affectnet.HEADER) + "\n")
         return tmp_path
 
     write.ramp = ramp
@@ -85,6 +89,7 @@ def test_every_code_is_its_class_or_none_in_every_form(
     annotated = read(affectnet, root)[0][0]
     folders = root.parent / "folders" / "train" / code
     folders.mkdir(parents=True)
+    (root.parent / "folders" / "val").mkdir()
     (root / "train_set" / "images" / "0.jpg").rename(folders / "0.jpg")
     (in_folder,), _ = read(affectnet, root.parent / "folders")
     (in_list,), _ = read(affectnet, listed(row(code)))
@@ -213,9 +218,8 @@ def test_the_pictures_and_lists_may_lie_deeper(listed, read, place):
     (root / place).parent.mkdir()
     moved.rename(root / place)
     (root / "Manually_Annotated_file_lists").mkdir()
-    (root / "training.csv").rename(
-        root / "Manually_Annotated_file_lists" / "training.csv"
-    )
+    for name in ("training.csv", "validation.csv"):
+        (root / name).rename(root / "Manually_Annotated_file_lists" / name)
     found, rejected = read(affectnet, root)
     assert (found, rejected) == before
 
@@ -242,12 +246,31 @@ def test_folders_are_named_by_number_or_word(corpus, read):
         ("sets", "train_set/images"),
         ("sets", "val_set/annotations"),
         ("lists", "Manually_Annotated_Images"),
+        ("lists", "validation.csv"),
+        ("lists", "training.csv"),
     ],
 )
 def test_half_a_corpus_is_named(corpus, form, half):
     root = corpus("affectnet", form)
     (root / half).rename(root / "elsewhere")
     with pytest.raises(UserError, match=f"missing: {root / half}"):
+        next(affectnet.read(root, Rejects("affectnet")))
+
+
+@pytest.mark.parametrize(
+    ("form", "half", "missing"),
+    [
+        ("sets", "val_set", "missing: .*val_set/images"),
+        ("sets", "train_set", "missing: .*train_set/images"),
+        ("folders", "val", "it has no val/ or valid/ or validation/ or test/"),
+        ("folders", "train", "it has no train/"),
+    ],
+)
+def test_no_split_is_cut_out_of_the_other(corpus, form, half, missing):
+    """It would pass for the publisher's own."""
+    root = corpus("affectnet", form)
+    shutil.rmtree(root / half)
+    with pytest.raises(UserError, match=missing):
         next(affectnet.read(root, Rejects("affectnet")))
 
 

@@ -1,5 +1,7 @@
 """FER2013's CSV, row by row, and its folders: what is read and what is refused."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -154,6 +156,27 @@ def test_a_folder_beside_those_of_the_splits_is_not_overlooked(corpus, read):
     (root / "validation").mkdir()
     with pytest.raises(UserError, match=r"and others beside them \(validation\)"):
         read(fer2013, root)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_no_split_is_cut_out_of_the_other(corpus, read, split):
+    root = corpus("fer2013", "folders")
+    shutil.rmtree(root / split)
+    with pytest.raises(UserError, match=f"it has no {split}/"):
+        read(fer2013, root)
+
+
+def test_a_picture_is_tried_whatever_its_suffix(corpus, read):
+    """As a row that is left out without a word would be none at all."""
+    root = corpus("fer2013", "folders")
+    sad = root / "train" / "sad"
+    for name in ("a.jfif", "without"):
+        (sad / name).write_bytes(picture.encode_png(pixels()))
+    (sad / "b.heic").write_bytes(b"of a kind that is not read here")
+    (sad / ".hidden").mkdir()
+    (sad / ".hidden" / "c.png").write_bytes(picture.encode_png(pixels()))
+    found, rejected = read(fer2013, root)
+    assert len(found) == 9 and list(rejected) == ["train/sad/b.heic"]
 
 
 def test_rubbish_that_systems_leave_behind_is_no_picture(corpus, read):

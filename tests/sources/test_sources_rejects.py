@@ -1,5 +1,6 @@
 """Rows that cannot be read are counted and named, and too many of them stop the run."""
 
+import dataclasses
 import logging
 
 import pytest
@@ -90,6 +91,20 @@ def test_more_than_one_in_a_hundred_stops_at_the_end_of_a_pass(good, stops):
             next(passing)
     else:
         assert list(passing) == []
+
+
+def test_it_does_not_matter_which_split_has_the_rejects():
+    rows = [entry(0, bad="broken"), *(entry(row) for row in range(1, 150))]
+    few = [dataclasses.replace(row, split="test") for row in rows[:50]]
+    for splits_of in (rows[50:], few), (few, rows[50:]):
+        rejects = Rejects("corpus")
+        for part in splits_of:
+            list(records(part, rejects, part[0].split))
+        rejects.check()
+        assert len(rejects.rejected) == 1
+    rejects.rejected |= {"list.txt, row 151": "broken"}
+    with pytest.raises(UserError, match="2 of 150 rows cannot be read"):
+        rejects.check()
 
 
 def test_rows_with_a_wrong_root_stop_the_run_and_are_never_dropped_silently():

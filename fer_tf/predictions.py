@@ -24,6 +24,15 @@ from fer_tf.labels import NUM_CLASSES
 from fer_tf.sources.record import SPLITS
 
 METADATA = "metadata"
+# What NumPy was seen to raise on an archive that is damaged, encrypted or foreign.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,14 +252,15 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = dict(stored)
         metadata = json.loads(arrays.pop(METADATA).item())
+        classes = tuple(metadata["classes"])
     except FileNotFoundError:
         raise UserError(f"{path} does not exist.") from None
-    except (zipfile.BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
+    except _DAMAGED as error:
         raise UserError(f"{path} is damaged or not ours: {error}") from None
     except OSError as error:
         raise OutsideError(f"{path} cannot be read: {error}") from None
-    if tuple(metadata["classes"]) != CLASSES:
+    if classes != CLASSES:
         raise UserError(
-            f"{path} has the classes {metadata['classes']}, expected {list(CLASSES)}."
+            f"{path} has the classes {list(classes)}, expected {list(CLASSES)}."
         )
     return arrays, metadata

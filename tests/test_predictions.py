@@ -112,6 +112,17 @@ def test_a_missing_or_damaged_file_is_named(tmp_path, answer):
     np.savez(tmp_path / "foreign.npz", x=np.zeros(3))
     with pytest.raises(UserError, match="foreign.npz is damaged or not ours"):
         Predictions.load(tmp_path / "foreign.npz")
+    for metadata in ("{}", "[]", '{"classes": null}'):
+        np.savez(tmp_path / "foreign.npz", metadata=np.array(metadata))
+        with pytest.raises(UserError, match="foreign.npz is damaged or not ours"):
+            Predictions.load(tmp_path / "foreign.npz")
+    # An archive whose first part says to be packed as nobody can unpack it.
+    packed = bytearray((tmp_path / "foreign.npz").read_bytes())
+    directory = packed.index(b"PK\x01\x02")
+    packed[directory + 10] = packed[8] = 99
+    path.write_bytes(packed)
+    with pytest.raises(UserError, match="cut.npz is damaged"):
+        Predictions.load(path)
 
 
 def test_pickled_objects_are_not_loaded(tmp_path):

@@ -117,14 +117,18 @@ def trained(config: Config, stage: StageConfig, weights: Path) -> keras.Model:
         UserError: they were trained on pictures prepared otherwise, or in another
             model: they might fit into this one, and answer what nobody scored.
     """
-    _check_recipe(config, stage, RunFolder(weights.parent))
+    check_recipe(config, stage, RunFolder(weights.parent))
     model = stages.build(config, stage)
     model.load_weights(weights)
     return model
 
 
-def _check_recipe(config: Config, stage: StageConfig, run: RunFolder) -> None:
-    """Hold a recipe against the one a run was trained by, where that is written."""
+def check_recipe(config: Config, stage: StageConfig, run: RunFolder) -> None:
+    """Hold a recipe against the one a run was trained by, where that is written.
+
+    Raises:
+        UserError: pictures were prepared otherwise, or the model was another.
+    """
     if not run.asked.exists():
         return
     asked = files.read_json(run.asked)["settings"]

@@ -21,6 +21,7 @@ from fer_tf.config import FaceConfig
 from fer_tf.config import StageConfig
 from fer_tf.errors import UserError
 from fer_tf.evaluation.predict import Answer
+from fer_tf.evaluation.predict import check_recipe
 from fer_tf.evaluation.predict import trained
 from fer_tf.experiment import STUDENT_STAGES
 from fer_tf.experiment import Experiment
@@ -30,7 +31,14 @@ from fer_tf.runtime import bundle as bundles
 from fer_tf.runtime.classifier import Classifier
 
 # What Keras was seen to raise on a file that is damaged, foreign or not to be trusted.
-_UNREADABLE = (KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile)
+_UNREADABLE = (
+    AttributeError,
+    KeyError,
+    OSError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,6 @@ def _run(path: Path, asked: Asked) -> Subject:
         )
     config = recipes.load(home.config, asked.overrides)
     own = recipes.load(home.config)
-    # A run that says what it was trained by is held against that when it is loaded.
     if not RunFolder(path).asked.exists() and _made_of(config) != _made_of(own):
         raise UserError(
             f"the overrides {' '.join(asked.overrides)} would change the model in "
@@ -133,6 +140,8 @@ def _run(path: Path, asked: Asked) -> Subject:
             "`teachers` and `train` as they are."
         )
     run, stage = RunFolder(path), _stage(path, config, home)
+    # Now, for a run that has answered before is not loaded.
+    check_recipe(config, stage, run)
     return Subject(
         kind="run",
         path=path,
@@ -185,10 +194,12 @@ def _load_keras(path: Path, size: int) -> Answer:
     """
     try:
         model = keras.models.load_model(path, compile=False)
+        # A Sequential that was never built has neither.
+        takes, answers = model.input_shape, model.output_shape
     except _UNREADABLE as error:
         raise UserError(f"{path} cannot be read by Keras: {error}") from None
-    _check_shape(path, "take", model.input_shape, (None, size, size, 3))
-    _check_shape(path, "answer", model.output_shape, (None, NUM_CLASSES))
+    _check_shape(path, "take", takes, (None, size, size, 3))
+    _check_shape(path, "answer", answers, (None, NUM_CLASSES))
     return partial(_logits_alone, path, model)
 
 

@@ -279,6 +279,16 @@ def test_a_keras_file_that_is_damaged_or_runs_code_is_refused(asked, tmp_path):
             evaluated(subject, tmp_path / "out")
 
 
+@pytest.mark.filterwarnings("ignore:You are saving a model")
+def test_a_keras_file_that_was_never_built_is_refused(asked, tmp_path):
+    keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(7)]).save(
+        tmp_path / "unbuilt.keras"
+    )
+    subject = subjects.find(tmp_path / "unbuilt.keras", asked)
+    with pytest.raises(UserError, match="unbuilt.keras cannot be read by Keras"):
+        evaluated(subject, tmp_path / "out")
+
+
 def test_a_bundle_is_scored_as_it_ships_and_fitted_anew(
     asked, tiny_bundle, tmp_path
 ):
@@ -375,6 +385,19 @@ def test_overrides_reach_a_runs_recipe_but_not_what_it_is(experiment, asked):
     other = dataclasses.replace(asked, overrides=["face.clahe_clip=0"])
     with pytest.raises(UserError, match="face.clahe_clip=0 would change the model"):
         subjects.find(path, other)
+
+
+def test_an_override_is_refused_though_the_run_has_answered(experiment, asked):
+    """What it answered before was of pictures prepared as the recipe had it."""
+    run = experiment.student("ce")
+    config = asked.config
+    face = recipes.to_dict(config.face)
+    model = recipes.to_dict(config.student.model)
+    files.write_json(run.asked, {"settings": {"face": face, "model": model}})
+    assert subjects.find(run.path, asked)
+    other = dataclasses.replace(asked, overrides=["face.clahe_clip=0"])
+    with pytest.raises(UserError, match="another recipe: face.clahe_clip was"):
+        subjects.find(run.path, other)
 
 
 @pytest.mark.parametrize("taught", [True, False])

@@ -36,7 +36,11 @@ split_option = click.option(
     help="The records on which they are compared.",
 )
 seed_option = click.option(
-    "--seed", default=0, show_default=True, help="Of the bootstrap."
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of the bootstrap.",
 )
 out_option = click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write JSON there."

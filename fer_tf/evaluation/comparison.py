@@ -194,19 +194,35 @@ def load_answers(path: Path, split: str) -> SplitPredictions:
             `calibration.json` beside it the raw logits are taken, with a warning.
 
     Raises:
-        UserError: there are no predictions.
+        UserError: there are no predictions, or others were calibrated.
     """
     run = RunFolder(_folder(path))
     answers = Predictions.load(run.predictions if path.is_dir() else path).split(split)
     if not run.calibration.exists():
         log.warning("%s has no calibration.json: raw probabilities are taken.", path)
         return answers
+    _check_calibrated(run)
     calibration = Calibration.load(run.calibration)
     if split == calibration.fitted_on:
         raise UserError(
             f"{run.calibration} was fitted on {split!r}: compare on another split."
         )
     return answers.with_logits(calibration.scale(answers.logits, split))
+
+
+def _check_calibrated(run: RunFolder) -> None:
+    """Hold a run's predictions against those that were calibrated, where it tells."""
+    record = run.path / "steps" / "calibrate.json"
+    if not record.exists() or not run.predictions.exists():
+        return
+    (then,) = files.read_json(record)["inputs"].values()
+    now = files.sha256_of(run.predictions)
+    if now != then:
+        raise UserError(
+            f"{run.calibration} was fitted on other answers: expected predictions.npz "
+            f"of SHA-256 {then[:12]}, received {now[:12]}. Delete {record.parent}, "
+            "then: fer-tf calibrate"
+        )
 
 
 def load_seeds(paths: Sequence[Path], split: str) -> SplitPredictions:

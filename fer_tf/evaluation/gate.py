@@ -1,6 +1,7 @@
 """Whether a candidate may take the baseline's place."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,11 +58,11 @@ def load_rules(path: Path = SHIPPED) -> list[Rule]:
     """Read rules from YAML.
 
     Raises:
-        UserError: no such file, an unknown figure, a limit that is no number.
+        UserError: no such file, no rule, an unknown figure, a limit that is no number.
     """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"the rules {path} cannot be read: {error}") from None
     if not isinstance(tree, dict) or not tree:
         raise UserError(f"the rules {path} must hold {' or '.join(KINDS)}.")
@@ -118,13 +119,13 @@ def judge_rule(rule: Rule, changes: Mapping[str, list[float]]) -> Finding:
 
 def _rules(kind: str, limits: Any, path: Path) -> list[Rule]:
     if kind not in KINDS:
-        raise unknown_name("rule", kind, KINDS)
-    if not isinstance(limits, dict):
+        raise unknown_name("rule", str(kind), KINDS)
+    if not isinstance(limits, dict) or not limits:
         raise UserError(f"{kind} in {path} must be figures and limits, not {limits!r}.")
     for figure, limit in limits.items():
         if figure not in FIGURES:
             raise unknown_name("figure", str(figure), FIGURES)
-        if type(limit) not in (int, float) or not limit >= 0:
+        if type(limit) not in (int, float) or not 0 <= limit < math.inf:
             raise UserError(
                 f"{kind}.{figure} in {path} must be a number of 0 or more, "
                 f"received {limit!r}."

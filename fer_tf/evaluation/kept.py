@@ -76,7 +76,6 @@ def take(config: Config, experiment: Experiment) -> None:
         experiment.fused.path / "answers.json",
         {"models": list(runs)},
         [path, experiment.manifest],
-        experiment.accept_changes,
     )
     if step.is_done():
         return

@@ -130,9 +130,12 @@ def exported_student(config: Config, experiment: Experiment) -> str:
     """Return the stage of the student that leaves: ce, kd or dkd; "" without one.
 
     `export.student: best` is the lowest calibrated NLL on validation.
+
+    Raises:
+        UserError: one that was scored has lost its predictions: another would leave.
     """
     scores = {
-        stage: files.read_json(run.metrics)["val"]["calibrated"]["nll"]
+        stage: _nll(experiment, stage, run)
         for stage in STUDENT_STAGES
         if (run := experiment.student(stage)).metrics.exists()
     }
@@ -140,3 +143,9 @@ def exported_student(config: Config, experiment: Experiment) -> str:
     if chosen == "best":
         return min(scores, key=scores.__getitem__, default="")
     return chosen if chosen in scores else ""
+
+
+def _nll(experiment: Experiment, stage: str, run: RunFolder) -> float:
+    made_by = "train --stage student" if stage == "ce" else f"distill --loss {stage}"
+    experiment.need(run.predictions, f"fer-tf {made_by}")
+    return files.read_json(run.metrics)["val"]["calibrated"]["nll"]

@@ -7,8 +7,10 @@ from scipy import stats
 from fer_tf import files
 from fer_tf import metrics
 from fer_tf.calibration import Calibration
+from fer_tf.config import CalibrateConfig
 from fer_tf.errors import UserError
 from fer_tf.evaluation import comparison
+from fer_tf.evaluation import stages
 from fer_tf.experiment import RunFolder
 
 
@@ -88,6 +90,20 @@ def test_answers_are_calibrated_where_a_calibration_lies(tmp_path, answer, caplo
         )
     with pytest.raises(UserError, match="fitted on 'validation'"):
         comparison.load_answers(tmp_path, "validation")
+
+
+def test_a_calibration_of_other_answers_is_not_taken(tmp_path, answer):
+    """Trained anew, a model is not what its old temperature was fitted to."""
+    run = RunFolder(tmp_path / "student-kd")
+    answer("m", scale=3).save(run.predictions)
+    step = stages.calibration_step(run, CalibrateConfig())
+    assert not step.is_done()
+    stages.calibrate(run, CalibrateConfig())
+    step.finish([run.calibration])
+    assert comparison.load_answers(run.path, "test")
+    answer("m", scale=1).save(run.predictions)
+    with pytest.raises(UserError, match="fitted on other answers.*fer-tf calibrate"):
+        comparison.load_answers(run.path, "test")
 
 
 def save_seeds(folder, answer, seeds=(0, 1, 2), **asked):

@@ -100,12 +100,16 @@ def test_the_verdict_by_hand(change, verdict):
         ("max_rise: {ece: true}", "received True"),
         ("max_rise: 3", "must be figures and limits"),
         ("[]", "must hold max_drop or max_rise"),
+        ("max_drop: {}", "must be figures and limits"),
+        ("1: {ece: 0.1}", "unknown rule '1'"),
+        ("max_rise: {ece: .inf}", "must be a number of 0 or more, received inf"),
+        ("# caf\xe9", "cannot be read"),
         ("max_rise: {", "cannot be read"),
     ],
 )
 def test_rules_that_make_no_sense_are_refused(tmp_path, text, message):
     path = tmp_path / "rules.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="latin-1")
     with pytest.raises(UserError, match=message):
         load_rules(path)
 

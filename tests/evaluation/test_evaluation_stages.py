@@ -99,3 +99,12 @@ def test_the_best_student_leaves_unless_one_is_named(evaluated, tmp_path):
     named = dataclasses.replace(CONFIG, export=ExportConfig(student="ce"))
     assert stages.exported_student(named, evaluated) == "ce"
     assert stages.exported_student(named, Experiment(tmp_path)) == ""
+
+
+def test_no_other_student_leaves_where_one_has_lost_its_answers(tmp_path, answer):
+    experiment = answered(tmp_path, answer, ("ce", "kd"))
+    finish(CONFIG, experiment)
+    lost = stages.exported_student(CONFIG, experiment)
+    experiment.student(lost).predictions.unlink()
+    with pytest.raises(UserError, match=f"student-{lost}.predictions.npz does not"):
+        stages.exported_student(CONFIG, experiment)

@@ -288,7 +288,9 @@ def test_coverage_by_hand():
     for wanted, part in ((1, 0.25), (0.75, 1), (0.76, 0.25), (0.5, 1)):
         assert metrics.coverage_at(labels, probs, wanted) == part
     assert metrics.coverage_at(np.array([1, 0, 1, 1]), probs, 0.9) == 0
-    # No threshold parts equals: it is all or nothing.
+    # No threshold parts equals: it is all or nothing, as at .8 of these five.
+    among = confident([0.95, 0.94, 0.93, 0.8, 0.8], rows=5)
+    assert metrics.coverage_at(np.array([0, 0, 0, 0, 1]), among, 0.85) == 0.6
     assert metrics.coverage_at(labels, confident(0.9, 4), 0.75) == 1
     assert metrics.coverage_at(labels, confident(0.9, 4), 0.8) == 0
 

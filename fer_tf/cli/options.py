@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from fer_tf import quiet
 from fer_tf import sources
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
+from fer_tf.experiment import RunFolder
 from fer_tf.sources import CORPORA
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,11 @@ def recipe(names: str = "", tensorflow: bool = False) -> Callable:
                 overrides = (*overrides, f"data.sources={json.dumps(given)}")
             config = recipes.load(_recipe_path(path), overrides)
             config = _smoke(config, **options) if smoke else config
+            if dry_run and names == MODEL and given:
+                raise UserError(
+                    "--dry-run prints a recipe, and a model has that of its "
+                    f"experiment: expected no MODEL, received {given[0]!r}."
+                )
             if dry_run:
                 click.echo(recipes.to_yaml(config), nl=False)
                 return None
@@ -134,7 +141,7 @@ def pictures_option(callback: Callable) -> Callable:
 def _split(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Part a command's own arguments from its overrides; a file may hold a `=`."""
     is_override = [
-        bool(OVERRIDE.match(argument)) and not Path(argument).exists()
+        bool(OVERRIDE.match(argument)) and not os.path.exists(argument)
         for argument in arguments
     ]
     both = list(zip(arguments, is_override, strict=True))
@@ -157,11 +164,11 @@ def _recipe_path(path: Path | None) -> Path | None:
 def started(config: recipes.Config, runs: Path) -> Experiment:
     """Return the recipe's experiment under `runs`, its resolved recipe written down.
 
-    The recipe that an experiment began with stays; a stage that is asked for something
+    From the first training on that recipe stays; a stage that is asked for something
     else has that in its own record.
     """
     experiment = Experiment(runs / config.experiment)
-    if not experiment.config.exists():
+    if not any(experiment.root.rglob(RunFolder(experiment.root).asked.name)):
         files.write_text(experiment.config, recipes.to_yaml(config))
     elif recipes.load(experiment.config) != config:
         log.warning(

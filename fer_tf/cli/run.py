@@ -12,6 +12,7 @@ from fer_tf.cli.options import pictures_option
 from fer_tf.cli.options import recipe
 from fer_tf.cli.options import runs_option
 from fer_tf.cli.options import started
+from fer_tf.cli.train import check_names
 from fer_tf.config import Config
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
@@ -42,6 +43,7 @@ def run(config: Config, runs: Path, pictures: bool) -> None:
             "or give `fer-tf train` and `fer-tf distill` in each process, and the "
             "other commands in one."
         )
+    check_names(config)
     experiment = started(config, runs)
     steps = _steps(config, experiment, pictures)
     if config.smoke:
@@ -62,9 +64,8 @@ def _steps(config: Config, experiment: Experiment, pictures: bool) -> Steps:
     from fer_tf.cli import evaluate
     from fer_tf.evaluation import stages
 
-    # A wrong name or file is told at once, not after an hour's work.
+    # A wrong file is told at once, not after an hour's work.
     for stage in [*config.teachers, config.student]:
-        models.check_name(stage.model.name)
         models.weights_files(stage.model.name, stage.model.weights)
     sources, data_dir = config.data.sources, Path(config.data.data_dir)
     steps: Steps = [

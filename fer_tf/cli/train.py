@@ -76,7 +76,16 @@ def distill(
     distill_student(config, experiment, loss, pictures)
 
 
+def check_names(config: Config) -> None:
+    """Tell that there is no model of a name, before anything is written."""
+    from fer_tf import models
+
+    for stage in [*config.teachers, config.student]:
+        models.check_name(stage.model.name)
+
+
 def _begun(config: Config, runs: Path, accept_changes: bool) -> Experiment:
+    check_names(config)
     return dataclasses.replace(started(config, runs), accept_changes=accept_changes)
 
 

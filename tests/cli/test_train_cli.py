@@ -5,6 +5,7 @@ import importlib
 import pytest
 from click.testing import CliRunner
 
+from fer_tf import files
 from fer_tf.cli import main
 
 COMMANDS = [
@@ -47,6 +48,38 @@ def test_with_soft_labels_brought_along_no_teacher_is_trained(given, tmp_path):
     assert found.exit_code == 0, found.output
     assert len(given) == 3
     assert "Train the teacher" not in found.output
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_mistake_in_a_name_leaves_nothing_behind(command, given, tmp_path):
+    wrong = [*command, "--runs", str(tmp_path), "student.model.name=resnet81"]
+    found = CliRunner().invoke(main, wrong)
+    assert found.exit_code == 2 and "Did you mean 'resnet18'" in found.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_recipe_is_the_one_that_training_began_with(given, tmp_path, caplog):
+    """What was asked for and mended before says nothing of any model."""
+    command = ["train", "--stage", "student", "--runs", str(tmp_path)]
+    recipe = tmp_path / "quickstart" / "config.yaml"
+    for seed in (5, 6):
+        CliRunner().invoke(main, [*command, f"seed={seed}"])
+        assert f"seed: {seed}" in recipe.read_text()
+    files.write_json(tmp_path / "quickstart" / "student-ce" / "train.json", {})
+    CliRunner().invoke(main, [*command, "seed=7"])
+    assert "seed: 6" in recipe.read_text()
+    assert "is not the one that" in caplog.text
+
+
+def test_an_override_may_be_longer_than_a_files_name(given, tmp_path):
+    models = ", ".join(
+        f"{{model: {{name: {name}}}, train: {{epochs: 20, learning_rate: 3.0e-3}}}}"
+        for name in ("resnet18", "efficientnet_b3", "convnext_tiny")
+    )
+    found = CliRunner().invoke(
+        main, ["train", "--stage", "teachers", "--dry-run", f"teachers=[{models}]"]
+    )
+    assert found.exit_code == 0 and "convnext_tiny" in found.output
 
 
 @pytest.mark.parametrize("command", ["train", "distill", "run"])

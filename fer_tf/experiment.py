@@ -172,6 +172,7 @@ class Step:
         inputs: the files it reads.
         accept_changes: take what was made of other settings or inputs for begun, not
             for a mistake; the record lists what has changed.
+        goes_on_in: the folder from which it goes on when it was stopped, if it does.
     """
 
     def __init__(
@@ -180,8 +181,10 @@ class Step:
         settings: Mapping[str, Any],
         inputs: Iterable[Path] = (),
         accept_changes: bool = False,
+        goes_on_in: Path | None = None,
     ) -> None:
         self.record = record
+        self._goes_on_in = goes_on_in
         # As JSON gives it back: a tuple that was written is a list when read.
         self.settings = json.loads(json.dumps(settings))
         self.inputs = _digests(inputs)
@@ -201,15 +204,15 @@ class Step:
             return False
         before = files.read_json(self.record)
         self._accepted = before.get("accepted_changes", [])
-        changed = differences(
-            flat(before["settings"]), flat(self.settings)
-        ) + differences(
-            before["inputs"], self.inputs
-        )
+        changed = [
+            *differences(flat(before["settings"]), flat(self.settings)),
+            *differences(_by_last_names(before["inputs"]), _by_last_names(self.inputs)),
+        ]
         if changed and not self._accept_changes:
             raise UserError(
                 f"{self.record.parent} was made differently: {'; '.join(changed)}. "
-                "Give another `experiment=` name, or delete that folder."
+                "Give another `experiment=` name; or, to have it made anew, delete "
+                f"{self._goes_on_in or self.record}."
             )
         if changed:
             log.warning("%s goes on though %s.", self.record.parent, "; ".join(changed))
@@ -250,6 +253,15 @@ def _digests(paths: Iterable[Path]) -> dict[str, str]:
     while len({path.parts[-depth:] for path in paths}) < len(paths):
         depth += 1
     return {"/".join(path.parts[-depth:]): files.sha256_of(path) for path in paths}
+
+
+def _by_last_names(digests: Mapping[str, str]) -> Mapping[str, str]:
+    """Return digests by the last name alone, if that tells them apart.
+
+    An experiment's folder may be renamed, or copied.
+    """
+    short = {name.rpartition("/")[2]: digest for name, digest in digests.items()}
+    return short if len(short) == len(digests) else digests
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

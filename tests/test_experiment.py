@@ -56,6 +56,32 @@ def test_a_difference_is_named_by_its_key(tmp_path, read):
         make(tmp_path, read, train={"epochs": 4, "sizes": [1, 2]}).is_done()
 
 
+@pytest.mark.parametrize("goes_on_in", [None, "run"])
+def test_what_is_to_be_deleted_is_no_more_than_it_needs(tmp_path, read, goes_on_in):
+    """Beside a model's answers lie its weights, which took hours."""
+    folder = goes_on_in and tmp_path / goes_on_in
+    for epochs in (3, 4):
+        step = Step(
+            tmp_path / "step.json", {"epochs": epochs}, [read], goes_on_in=folder
+        )
+        if epochs == 3:
+            step.is_done()
+    deleted = folder or tmp_path / "step.json"
+    with pytest.raises(UserError, match=f"delete {deleted}[.]$"):
+        step.is_done()
+
+
+def test_a_folder_that_was_renamed_goes_on(tmp_path, read):
+    step = make(tmp_path, read)
+    step.is_done()
+    step.finish([])
+    moved = read.parent.rename(tmp_path / "renamed") / read.name
+    assert make(tmp_path, moved).is_done()
+    moved.write_text("b")
+    with pytest.raises(UserError, match="manifest.csv was"):
+        make(tmp_path, moved).is_done()
+
+
 @pytest.mark.parametrize("finished", [True, False])
 def test_changes_that_are_accepted_are_written_down(tmp_path, read, finished):
     step = make(tmp_path, read, epochs=3)

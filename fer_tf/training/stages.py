@@ -113,6 +113,7 @@ def _supervised(
         _settings(config, stage=recipes.to_dict(stage), **left_out),
         [manifest, *inputs.first_weights(stage)],
         experiment.accept_changes,
+        goes_on_in=run.path,
     )
     if step.is_done():
         return
@@ -165,6 +166,7 @@ def distill(
             *inputs.first_weights(stage),
         ],
         experiment.accept_changes,
+        goes_on_in=run.path,
     )
     if step.is_done():
         return

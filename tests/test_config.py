@@ -133,6 +133,7 @@ def test_a_wrong_name_is_answered_with_the_nearest(override, nearest):
         "seed",
         "=3",
         "face={",
+        "base=configs/full.yaml",
     ],
 )
 def test_a_wrong_value_is_the_users_mistake(override):
@@ -158,6 +159,13 @@ def test_a_wrong_value_is_the_users_mistake(override):
         "student.train.weight_decay=-1",
         "student.train.mixup=-1",
         "student.train.cutmix=.inf",
+        "student.train.learning_rate=.inf",
+        "data.source_weights=[.nan]",
+        "data.source_weights=[.inf]",
+        "seed=4294967295",
+        "face.size=0",
+        "face.clahe_tiles=0",
+        "face.clahe_clip=.nan",
         "student.train.sampling=class_balanced",
     ],
 )

@@ -25,6 +25,6 @@ def below_one(what: str, value: float) -> None:
 
 
 def positive(what: str, value: float) -> None:
-    """Raise UserError unless `value` is above 0."""
-    if not value > 0:
+    """Raise UserError unless `value` is above 0, and finite."""
+    if not 0 < value < float("inf"):
         raise UserError(f"{what} must be positive, received {value}.")

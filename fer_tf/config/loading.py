@@ -34,6 +34,11 @@ def load(path: Path | None = None, overrides: Iterable[str] = ()) -> Config:
     own = []
     for override in overrides:
         keys, value = _parse(override)
+        if keys == ["base"]:
+            raise UserError(
+                f"expected an override, received {override!r}: a base is for recipes' "
+                "files. Give it as --config."
+            )
         if keys[0] == "train":
             _put(for_all, keys[1:], value)
             continue

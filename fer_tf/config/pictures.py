@@ -69,10 +69,12 @@ class DataConfig:
                 f"data.source_weights must have a number for each of the "
                 f"{len(self.sources)} sources, received {len(weights)}."
             )
-        if weights and (min(weights) < 0 or sum(weights) <= 0):
+        if weights and not (
+            all(0 <= weight < float("inf") for weight in weights) and any(weights)
+        ):
             raise UserError(
-                "data.source_weights must be 0 or more, and not all 0, received "
-                f"{list(weights)}."
+                "data.source_weights must be finite, 0 or more, and not all 0, "
+                f"received {list(weights)}."
             )
 
 
@@ -93,6 +95,13 @@ class FaceConfig:
 
     def __post_init__(self) -> None:
         one_of("face.framing_from", self.framing_from, ("yunet", "records"))
+        not_negative("face.clahe_clip", self.clahe_clip)
+        for name, least in (("size", 8), ("clahe_tiles", 1)):
+            if getattr(self, name) < least:
+                raise UserError(
+                    f"face.{name} must be {least} or more, received "
+                    f"{getattr(self, name)}."
+                )
 
 
 # Beyond these a view shows nothing of its picture.

@@ -103,6 +103,10 @@ class LiveConfig:
             not_negative(f"live.{name}", getattr(self, name))
 
 
+# What TensorFlow takes, and one more is taken for the rehearsal.
+MOST_SEED = 2**32 - 2
+
+
 @dataclass(frozen=True)
 class Config:
     """A whole experiment, from raw corpora to a live view."""
@@ -124,7 +128,10 @@ class Config:
     live: LiveConfig = LiveConfig()
 
     def __post_init__(self) -> None:
-        not_negative("seed", self.seed)
+        if not 0 <= self.seed <= MOST_SEED:
+            raise UserError(
+                f"seed must be in 0..{MOST_SEED}, received {self.seed}."
+            )
         names = [teacher.model.name for teacher in self.teachers]
         if not names or len(set(names)) != len(names):
             raise UserError(

@@ -54,7 +54,7 @@ def export_student(
 
     Args:
         folder: where it goes, in place of a bundle that may be there; None is the
-            experiment's `bundle/`, which is written once.
+            experiment's `bundle/`, which is written once, whoever names it.
 
     Raises:
         UserError: no student has been evaluated, or the one asked for has not.
@@ -68,7 +68,7 @@ def export_student(
             "Make one with: fer-tf train --stage student, then fer-tf calibrate and "
             "fer-tf evaluate"
         )
-    if folder:
+    if folder and folder.resolve() != experiment.bundle.resolve():
         _Export(config, experiment, stage).write(folder)
         return
     run = experiment.student(stage)

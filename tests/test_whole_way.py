@@ -146,6 +146,18 @@ def test_the_student_is_exported_in_other_precisions_beside_it(
     assert "What int8 costs, on validation" in (out / "MODEL_CARD.md").read_text()
 
 
+def test_the_bundle_is_not_replaced_behind_its_records_back(smoke, experiment):
+    """Nor by a path that leads to it."""
+    before = (experiment / "bundle" / "bundle.json").read_bytes()
+    found = fer_tf(
+        *("export", *smoke_command(smoke[0])[1:], "export.precision=int8"),
+        *("--out", experiment / "live" / ".." / "bundle"),
+    )
+    assert found.exit_code == 2, found.output
+    assert "precision was 'float16', is 'int8'" in found.output.replace("\n", " ")
+    assert (experiment / "bundle" / "bundle.json").read_bytes() == before
+
+
 def test_what_loses_too_much_is_not_exported(
     smoke, experiment, tmp_path, monkeypatch
 ):

@@ -210,8 +210,8 @@ def validate(config: Config, names: tuple[str, ...], data_dir: Path | None) -> N
 
 
 @data.command()
-@recipe("MANIFEST")
-def stats(config: Config, names: tuple[str, ...]) -> None:
+@click.argument("manifest", type=click.Path(path_type=Path))
+def stats(manifest: Path) -> None:
     """Show a manifest's kept rows by source, split and class.
 
     \b
@@ -220,7 +220,7 @@ def stats(config: Config, names: tuple[str, ...]) -> None:
     from fer_tf.manifest import report
     from fer_tf.manifest import table
 
-    rows = report.stats(table.read(_manifest(names)))
+    rows = report.stats(table.read(manifest))
     numbers = [Column(name, justify="right") for name in (*rows.columns, "all")]
     shown = Table("source", "split", *numbers, box=box.SIMPLE, padding=0)
     for (source, split), counts in rows.iterrows():

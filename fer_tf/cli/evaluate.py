@@ -217,9 +217,9 @@ def _figures_table(name: str, test: Mapping[str, Any]) -> Table:
 @split_option
 @seed_option
 @out_option
-@recipe("RUN")
+@click.argument("names", nargs=-1, metavar="RUN...")
 def compare(
-    config: Config, names: tuple[str, ...], split: str, seed: int, out: Path | None
+    names: tuple[str, ...], split: str, seed: int, out: Path | None
 ) -> None:
     """Compare runs with the first, paired on the same records.
 
@@ -253,9 +253,7 @@ def compare(
 @split_option
 @seed_option
 @out_option
-@recipe()
 def gate(
-    config: Config,
     candidate: Path,
     baseline: Path,
     rules: Path | None,

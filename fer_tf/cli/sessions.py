@@ -79,9 +79,7 @@ def _classifier(bundle: Path | None, threads: int) -> Any:
     "--allow-inconclusive", is_flag=True, help="Let a session pass that may be worse."
 )
 @click.option("--out", type=FILE, help="Write the figures as JSON.")
-@recipe()
 def score(
-    config: Config,
     session: Path,
     labels: Path | None,
     against: Path | None,

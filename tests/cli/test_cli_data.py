@@ -123,7 +123,8 @@ def test_a_corpus_that_is_not_there_is_the_users_mistake(tmp_path):
         (("build", "rafdb", "--raw", "nowhere"), "rafdb needs EmoLabel/"),
         (("clean", "fer2013", "--data-dir", "nowhere"), "fer-tf data build fer2013"),
         (("stats", "nowhere.csv"), "there is no manifest nowhere.csv"),
-        (("stats",), "expected one MANIFEST"),
+        (("validate",), "expected one MANIFEST"),
+        (("stats",), "Missing argument 'MANIFEST'"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_two(arguments, message):

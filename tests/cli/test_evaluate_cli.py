@@ -180,6 +180,7 @@ def test_overrides_and_choice_of_a_recipe_reach_a_model(
         (["--crops", "ten"], "--out, --manifest and --crops are for models"),
         (["--out", "here"], "--out, --manifest and --crops are for models"),
         (["nowhere"], "nowhere is no model"),
+        (["a.keras", "--dry-run"], "expected no MODEL, received 'a.keras'"),
         (["a.keras"], "manifest.csv does not exist yet. Make it with: fer-tf data"),
         (["a.keras", "b/a.keras"], "would share"),
         (["a.keras", "c.keras", "--out", "here"], "would share here"),

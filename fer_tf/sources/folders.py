@@ -110,6 +110,8 @@ def _record(
 def _pictures(root: Path, folder: Path) -> Iterator[str]:
     for path in _shown(folder):
         if path.is_dir():
-            yield from _pictures(root, path)
+            # A link may lead in circles.
+            if not path.is_symlink():
+                yield from _pictures(root, path)
         elif path.suffix.lower() not in NO_PICTURES:
             yield path.relative_to(root).as_posix()

@@ -173,6 +173,7 @@ def test_a_picture_is_tried_whatever_its_suffix(corpus, read):
     for name in ("a.jfif", "without"):
         (sad / name).write_bytes(picture.encode_png(pixels()))
     (sad / "b.heic").write_bytes(b"of a kind that is not read here")
+    (sad / "circle").symlink_to(sad)
     (sad / ".hidden").mkdir()
     (sad / ".hidden" / "c.png").write_bytes(picture.encode_png(pixels()))
     found, rejected = read(fer2013, root)

@@ -88,9 +88,9 @@ def _trimmed(
 def _bounded(
     pixels: np.ndarray, square: np.ndarray, size: int
 ) -> tuple[np.ndarray, tuple[float, ...]]:
-    """Reduce a crop until its square is no more than `MAX_SHRINK` times `size`."""
+    """Reduce a crop until no side of its square is over `MAX_SHRINK` times `size`."""
     before = np.array(pixels.shape[1::-1])
-    ratio = min(1.0, MAX_SHRINK * size / min(square[2:]))
+    ratio = np.minimum(1.0, MAX_SHRINK * size / square[2:])
     after = np.maximum(1, np.round(before * ratio).astype(int))
     if (after != before).any():
         pixels = cv2.resize(pixels, after.tolist(), interpolation=cv2.INTER_AREA)

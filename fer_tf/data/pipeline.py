@@ -167,7 +167,8 @@ def _digest(config: Config, rows: pd.DataFrame) -> str:
                 files.sha256_of(folder / "dataset_info.json")
                 for folder in _folders(config, rows)
             ],
-            "bounds": [config.face.size, crops.MAX_SHRINK, crops.SLACK],
+            # Each side of a crop is bounded by itself; once, the shorter was alone.
+            "bounds": [config.face.size, [crops.MAX_SHRINK] * 2, crops.SLACK],
         }
     )
 

@@ -71,6 +71,12 @@ def test_the_square_is_bounded_and_stays_where_it_is():
     np.testing.assert_allclose([columns.min(), rows.min()], [x, y], atol=1)
 
 
+def test_a_long_picture_is_bounded_along_both_sides():
+    crop = crop_of(noise(100, 400), (), 48)
+    assert crop.square_xywh_px == (0, 0, 48 * MAX_SHRINK, 48 * MAX_SHRINK)
+    assert crop.pixels.shape == (48 * MAX_SHRINK, 48 * MAX_SHRINK)
+
+
 def test_a_small_picture_is_kept_as_it_is():
     picture = noise(48, 48, 3)
     crop = crop_of(picture, (), 32)

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from fer_tf import files
 from fer_tf import labels
 from fer_tf.config import DataConfig
+from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 from fer_tf.sources import CORPORA
 from fer_tf.sources import SPLITS
@@ -81,8 +83,14 @@ def read(folder: Path) -> Iterator[Record]:
             decoders={"image": tfds.decode.SkipDecoding()},
             read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
         )
-        for example in dataset.as_numpy_iterator():
-            yield _record(example, split)
+        try:
+            for example in dataset.as_numpy_iterator():
+                yield _record(example, split)
+        except tf.errors.OpError as error:
+            raise OutsideError(
+                f"the records in {folder} are damaged: {error.message} Delete that "
+                "folder, and build them again: fer-tf data build"
+            ) from None
 
 
 def count(folder: Path) -> int:

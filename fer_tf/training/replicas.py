@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 from fer_tf.training.epochs import Epochs
 from fer_tf.training.epochs import Share
@@ -27,6 +28,7 @@ def strategy() -> tf.distribute.Strategy:
 
     Raises:
         UserError: `TF_CONFIG` does not say which process of which this is.
+        OutsideError: the port that it names cannot be opened.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
@@ -40,6 +42,11 @@ def strategy() -> tf.distribute.Strategy:
                 '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": '
                 '"worker", "index": 0}}, with another index in every process. Unset '
                 "it to train in this process alone."
+            ) from None
+        except tf.errors.OpError as error:
+            raise OutsideError(
+                f"TF_CONFIG={os.environ['TF_CONFIG']!r}: this process' port cannot be "
+                f"opened: {error.message} Is another process on it?"
             ) from None
     if len(gpus) > 1:
         return tf.distribute.MirroredStrategy()

@@ -1,5 +1,7 @@
 """Built records are found, read in one order, and known by their content."""
 
+import shutil
+
 import pytest
 
 pytest.importorskip("tensorflow_datasets")
@@ -7,6 +9,7 @@ pytest.importorskip("tensorflow_datasets")
 import tfds_builders  # noqa: E402
 from fer_tf.config import DataConfig  # noqa: E402
 from fer_tf.data import records  # noqa: E402
+from fer_tf.errors import OutsideError  # noqa: E402
 from fer_tf.errors import UserError  # noqa: E402
 
 CONFIG = DataConfig(drawn_count=40)
@@ -52,6 +55,15 @@ def test_records_come_in_one_order_split_after_split(folder):
     assert first == again and len(first) == records.count(folder) == 40
     splits = [record.split for record in first]
     assert splits == sorted(splits, key=["train", "validation", "test"].index)
+
+
+def test_damaged_records_are_told(folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    for shard in copy.glob("*.tfrecord*"):
+        shard.write_bytes(shard.read_bytes()[:-500])
+    with pytest.raises(OutsideError, match="damaged.*build them again"):
+        list(records.read(copy))
 
 
 def test_pictures_are_not_decoded(folder):

@@ -12,7 +12,7 @@ from fer_tf.cli.options import pictures_option
 from fer_tf.cli.options import recipe
 from fer_tf.cli.options import runs_option
 from fer_tf.cli.options import started
-from fer_tf.cli.train import check_names
+from fer_tf.cli.train import check_models
 from fer_tf.config import Config
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
@@ -43,7 +43,7 @@ def run(config: Config, runs: Path, pictures: bool) -> None:
             "or give `fer-tf train` and `fer-tf distill` in each process, and the "
             "other commands in one."
         )
-    check_names(config)
+    check_models(config)
     experiment = started(config, runs)
     steps = _steps(config, experiment, pictures)
     if config.smoke:

@@ -76,16 +76,17 @@ def distill(
     distill_student(config, experiment, loss, pictures)
 
 
-def check_names(config: Config) -> None:
-    """Tell that there is no model of a name, before anything is written."""
+def check_models(config: Config) -> None:
+    """Tell that a model cannot be, before anything is written."""
     from fer_tf import models
 
     for stage in [*config.teachers, config.student]:
-        models.check_name(stage.model.name)
+        side = round(stage.model.enlarge * config.face.size)
+        models.check(stage.model.name, side)
 
 
 def _begun(config: Config, runs: Path, accept_changes: bool) -> Experiment:
-    check_names(config)
+    check_models(config)
     return dataclasses.replace(started(config, runs), accept_changes=accept_changes)
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import keras
 
+from fer_tf.errors import UserError
 from fer_tf.errors import unknown_name
 from fer_tf.models import weights as first_weights
 from fer_tf.models.answers import answers
@@ -34,6 +35,13 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
     "mobilenetv3_large_minimalistic": mobilenetv3_large_minimalistic,
     "resnet18": resnet18,
 }
+# Of Keras' own: their last map must have a cell.
+LEAST_SIDE_PX = {
+    "convnext_tiny": 32,
+    "efficientnet_b3": 32,
+    "mobilenetv3_large": 32,
+    "mobilenetv3_large_minimalistic": 32,
+}
 
 
 def build(
@@ -55,7 +63,7 @@ def build(
 
     Args:
         name: one of `MODELS`.
-        size: side of the input in pixels, 32 or more.
+        size: side of the input in pixels; enlarged, `LEAST_SIDE_PX` or more.
         dropout: rate before the head.
         seed: of the weights and of dropout.
         weights: `none` draws them; `imagenet` fetches the published ones, but for the
@@ -74,15 +82,16 @@ def build(
         float32 whatever the precision inside.
 
     Raises:
-        UserError: an unknown name, weights that are not there or of another model.
+        UserError: an unknown name, too small a side, weights that are not there or of
+            another model.
         OutsideError: ImageNet's weights could not be fetched.
     """
-    check_name(name)
+    side = round(enlarge * size)
+    check(name, side)
     if head not in HEADS:
         raise unknown_name("head", head, HEADS)
     files = first_weights.files(name, weights)
     keras.utils.set_random_seed(seed)
-    side = round(enlarge * size)
     with _policy(precision):
         backbone = _backbone(name, side, imagenet=weights == first_weights.IMAGENET)
         if side != size:
@@ -110,10 +119,15 @@ def _policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def check_name(name: str) -> None:
-    """Raise UserError unless `name` is one of `MODELS`."""
+def check(name: str, side: int) -> None:
+    """Raise UserError unless there is a model `name` of pictures of `side` pixels."""
     if name not in MODELS:
         raise unknown_name("model", name, MODELS)
+    if side < LEAST_SIDE_PX.get(name, 1):
+        raise UserError(
+            f"{name} needs pictures of {LEAST_SIDE_PX[name]} pixels or more, received "
+            f"{side}. Set face.size, or the model's `enlarge`, higher."
+        )
 
 
-__all__ = ["MODELS", "answers", "build", "check_name", "weights_files"]
+__all__ = ["MODELS", "answers", "build", "check", "weights_files"]

@@ -58,6 +58,15 @@ def test_a_mistake_in_a_name_leaves_nothing_behind(command, given, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_face_too_small_leaves_nothing_behind(given, tmp_path):
+    asked = ["face.size=24", "student.model.name=mobilenetv3_large"]
+    command = ["train", "--stage", "student", "--runs", str(tmp_path), *asked]
+    found = CliRunner().invoke(main, command)
+    assert found.exit_code == 2
+    assert "needs pictures of 32 pixels or more" in found.output
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_recipe_is_the_one_that_training_began_with(given, tmp_path, caplog):
     """What was asked for and mended before says nothing of any model."""
     command = ["train", "--stage", "student", "--runs", str(tmp_path)]

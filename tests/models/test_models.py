@@ -74,6 +74,13 @@ def layers(model, kind):
     return [layer for layer in model.layers if isinstance(layer, kind)]
 
 
+@pytest.mark.parametrize("name", [name for name in models.MODELS if name != "resnet18"])
+def test_a_picture_too_small_is_told(name):
+    with pytest.raises(UserError, match=f"{name} needs pictures of 32 .* received 24"):
+        models.build(name, size=24)
+    models.check(name, 32)
+
+
 def test_an_unknown_model_is_answered_with_the_nearest():
     with pytest.raises(UserError, match="Did you mean 'resnet18'"):
         models.build("resnet-18", size=32)

@@ -23,12 +23,14 @@ class Progress:
         step: how many steps of the epoch that follows are done.
         sums: what these steps have reported, float32, added up by name.
         skipped: the rows of each step skipped since the last good one.
+        averaged: how many variables have an average; None where it is not told.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
     step: int = 0
     sums: dict[str, float | tf.Tensor] = field(default_factory=dict)
     skipped: list[list[int]] = field(default_factory=list)
+    averaged: int | None = None
 
     def add(self, values: Mapping[str, tf.Tensor]) -> None:
         """Count a step of the epoch that is under way, and what it reports."""
@@ -58,7 +60,7 @@ class Checkpoint:
         optimizer: keras.optimizers.Optimizer,
         average: Average,
     ) -> None:
-        self.progress = Progress()
+        self.progress = Progress(averaged=len(average.variables))
         self._json = tf.Variable("", dtype=tf.string, trainable=False)
         state = tf.train.Checkpoint(
             model=model,
@@ -76,8 +78,21 @@ class Checkpoint:
             UserError: it is not the state of such a model and optimiser.
         """
         if self._manager.latest_checkpoint:
+            expected = self.progress.averaged
             self._read(self._manager.latest_checkpoint)
             self.progress = Progress(**json.loads(self._json.numpy()))
+            self._check_average(expected)
+
+    def _check_average(self, expected: int) -> None:
+        """Hold the state against `train.ema`: an average would be lost unnoticed."""
+        if self.progress.averaged not in (None, expected):
+            raise UserError(
+                f"{self._manager.directory} has an average of "
+                f"{self.progress.averaged} variables, expected one of {expected}: "
+                "train.ema was switched on or off. Set it as it was, or delete "
+                f"{Path(self._manager.directory).parent} to train anew."
+            )
+        self.progress.averaged = expected
 
     def _read(self, path: str) -> None:
         try:

@@ -39,7 +39,8 @@ class Supervised:
     With negative learning where a recipe asks for it and the gate is open. An arcface
     head has its margin in the cross entropy, before the correction, which is of
     logits, not of angles; how unsure the model is, and what it is told a picture is
-    not, go by the logits it answers with.
+    not, go by the logits it answers with, corrected for the classes' counts where
+    `imbalance` is logit_adjustment.
 
     Attributes:
         train: smoothing, the correction, negative learning, and the margin.

@@ -8,6 +8,7 @@ from fer_tf import models
 from fer_tf.config import Config
 from fer_tf.data import pipeline
 from fer_tf.data.pipeline import Faces
+from fer_tf.errors import CheckFailed
 from fer_tf.labels import NUM_CLASSES
 from fer_tf.preprocess import prepare
 
@@ -30,8 +31,18 @@ class Validation:
         self._batches = pipeline.plain_batches(faces, self._spec, 128)
 
     def __call__(self, model: keras.Model) -> dict[str, float]:
-        """Return the model's `FIGURES`."""
+        """Return the model's `FIGURES`.
+
+        Raises:
+            CheckFailed: its answers are no numbers.
+        """
         logits = models.answers(model, (batch["image"] for batch in self._batches))
+        # BatchNormalization keeps a training loss finite whatever the weights are.
+        if not np.isfinite(logits).all():
+            raise CheckFailed(
+                "the model answers NaN or infinity on validation, though its loss was "
+                "finite. Try a lower train.learning_rate."
+            )
         self.probs = metrics.softmax(logits)
         summary = metrics.summary(self.labels, self.probs)
         return {name: summary[name] for name in FIGURES}

@@ -167,3 +167,18 @@ def test_a_state_of_something_else_is_named(tmp_path, others):
         data.write_bytes(data.read_bytes()[:-200])
     with pytest.raises(UserError, match=r"checkpoints/ckpt-1 cannot be gone on from"):
         checkpoint(5 if others == "model" else 4).restore()
+
+
+@pytest.mark.parametrize(("before", "now"), [(0.9, 0.0), (0.0, 0.9)])
+def test_an_average_is_not_lost_unnoticed(tmp_path, before, now):
+    def checkpoint(ema):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+        average = Average(model, ema, tf.distribute.get_strategy())
+        optimizer = adamw(TRAIN, 1)
+        optimizer.build(model.trainable_variables)
+        return Checkpoint(tmp_path / "run" / "checkpoints", model, optimizer, average)
+
+    checkpoint(before).save()
+    checkpoint(before).restore()
+    with pytest.raises(UserError, match="train.ema|cannot be gone on from"):
+        checkpoint(now).restore()

@@ -73,6 +73,11 @@ class RunFolder:
         return self.path / "predictions.npz"
 
     @property
+    def answered(self) -> Path:
+        """The record of the step that writes `predictions`."""
+        return self.path / "predict.json"
+
+    @property
     def calibration(self) -> Path:
         """Temperature and abstain threshold, with the split they were fitted on."""
         return self.path / "calibration.json"
@@ -197,7 +202,8 @@ class Step:
 
         Raises:
             UserError: it was started from other settings or other inputs: nothing is
-                overwritten, nothing is mixed.
+                overwritten, nothing is mixed. One that goes on where it was stopped is
+                let begin anew as long as there is nothing to go on from.
         """
         if not self.record.exists():
             files.write_json(self.record, self._content(done=False))
@@ -208,6 +214,9 @@ class Step:
             *differences(flat(before["settings"]), flat(self.settings)),
             *differences(_by_last_names(before["inputs"]), _by_last_names(self.inputs)),
         ]
+        if changed and not before["done"] and self._is_bare():
+            files.write_json(self.record, self._content(done=False))
+            return False
         if changed and not self._accept_changes:
             raise UserError(
                 f"{self.record.parent} was made differently: {'; '.join(changed)}. "
@@ -228,6 +237,12 @@ class Step:
         content = self._content(done=True)
         content["outputs"] = _digests(outputs)
         files.write_json(self.record, content)
+
+    def _is_bare(self) -> bool:
+        """Tell whether there is a folder to go on in, and nothing to go on from."""
+        if self._goes_on_in is None:
+            return False
+        return not any(RunFolder(self._goes_on_in).checkpoints.glob("*"))
 
     def _content(self, done: bool) -> dict[str, Any]:
         return {

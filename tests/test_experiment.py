@@ -67,8 +67,28 @@ def test_what_is_to_be_deleted_is_no_more_than_it_needs(tmp_path, read, goes_on_
         if epochs == 3:
             step.is_done()
     deleted = folder or tmp_path / "step.json"
+    if folder:
+        (folder / "checkpoints" / "ckpt-1").mkdir(parents=True)
     with pytest.raises(UserError, match=f"delete {deleted}[.]$"):
         step.is_done()
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_left_nothing_to_go_on_from_may_be_corrected(tmp_path, read, begun):
+    def step(epochs):
+        settings = {"epochs": epochs}
+        return Step(tmp_path / "train.json", settings, [read], goes_on_in=tmp_path)
+
+    step(3).is_done()
+    if begun:
+        (tmp_path / "checkpoints").mkdir()
+        (tmp_path / "checkpoints" / "ckpt-1.index").touch()
+        with pytest.raises(UserError, match="epochs was 3, is 4"):
+            step(4).is_done()
+        return
+    assert not step(4).is_done()
+    record = json.loads((tmp_path / "train.json").read_text())
+    assert record["settings"] == {"epochs": 4} and not record["accepted_changes"]
 
 
 def test_a_folder_that_was_renamed_goes_on(tmp_path, read):

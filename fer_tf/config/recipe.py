@@ -151,6 +151,13 @@ class Config:
                 f"data.dummy is {list(self.data.dummy)}, expected none: dummy data is "
                 "for smoke runs. Give --smoke, or the corpora themselves."
             )
+        if self.distill.teacher == "live" and self.soft_labels.stored:
+            raise UserError(
+                "distill.teacher is live and soft_labels.stored "
+                f"{self.soft_labels.stored!r}, expected none: those soft labels' "
+                "teachers stayed where they were trained. Set distill.teacher=stored "
+                "or soft_labels.stored=."
+            )
         if self.distill.teacher == "live" and self.soft_labels.folds:
             raise UserError(
                 "distill.teacher is live and soft_labels.folds "

@@ -100,7 +100,7 @@ def made_from(experiment: Experiment, runs: Mapping[str, RunFolder]) -> dict[str
         for run in runs.values()
         for record in (
             run.asked,
-            run.path / "predict.json",
+            run.answered,
             run.path / "steps" / "evaluate.json",
         )
     ]

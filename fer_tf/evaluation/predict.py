@@ -6,14 +6,12 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from rich.progress import track
 
-from fer_tf import config as recipes
 from fer_tf import files
 from fer_tf import fusion
 from fer_tf import metrics
@@ -24,14 +22,13 @@ from fer_tf.data import folds
 from fer_tf.data import pipeline
 from fer_tf.data import ten_crops
 from fer_tf.data.pipeline import Faces
-from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
-from fer_tf.experiment import differences
 from fer_tf.predictions import Predictions
 from fer_tf.predictions import SplitPredictions
 from fer_tf.training import stages
+from fer_tf.training.inputs import check_recipe
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +58,10 @@ def predict_run(
         unseen: the folds whose models have answered these views in its stead.
     """
     left_out = {} if fold is None else {"fold": [fold, config.soft_labels.folds]}
+    shown = {"views_of": fusion.views_of(config)} if views else {}
     step = Step(
-        run.path / "predict.json",
-        {"views": views, "smoke": config.smoke, **left_out},
+        run.answered,
+        {"views": views, "smoke": config.smoke, **shown, **left_out},
         [experiment.manifest, run.weights, *(each.predictions for each in unseen)],
         experiment.accept_changes,
     )
@@ -121,34 +119,6 @@ def trained(config: Config, stage: StageConfig, weights: Path) -> keras.Model:
     model = stages.build(config, stage)
     model.load_weights(weights)
     return model
-
-
-def check_recipe(config: Config, stage: StageConfig, run: RunFolder) -> None:
-    """Hold a recipe against the one a run was trained by, where that is written.
-
-    Raises:
-        UserError: pictures were prepared otherwise, or the model was another.
-    """
-    if not run.asked.exists():
-        return
-    asked = files.read_json(run.asked)["settings"]
-    model = asked["model"] if "model" in asked else asked["stage"]["model"]
-    before = _input_and_model(asked["face"], model)
-    now = _input_and_model(recipes.to_dict(config.face), recipes.to_dict(stage.model))
-    changed = differences(before, {name: now.get(name) for name in before})
-    if changed:
-        raise UserError(
-            f"{run.weights} was trained by another recipe: {'; '.join(changed)}. Give "
-            "the recipe and the overrides that it was trained by."
-        )
-
-
-def _input_and_model(face: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
-    """Return what a model's answers hang on, beside its weights."""
-    found = recipes.flat({"face": face, "model": model})
-    for name in ("face.framing_from", "model.weights", "model.dropout"):
-        found.pop(name, None)
-    return found
 
 
 def plain_logits(model: keras.Model, config: Config, faces: Faces) -> np.ndarray:

@@ -21,7 +21,6 @@ from fer_tf.config import FaceConfig
 from fer_tf.config import StageConfig
 from fer_tf.errors import UserError
 from fer_tf.evaluation.predict import Answer
-from fer_tf.evaluation.predict import check_recipe
 from fer_tf.evaluation.predict import trained
 from fer_tf.experiment import STUDENT_STAGES
 from fer_tf.experiment import Experiment
@@ -29,6 +28,7 @@ from fer_tf.experiment import RunFolder
 from fer_tf.labels import NUM_CLASSES
 from fer_tf.runtime import bundle as bundles
 from fer_tf.runtime.classifier import Classifier
+from fer_tf.training.inputs import check_recipe
 
 # What Keras was seen to raise on a file that is damaged, foreign or not to be trusted.
 _UNREADABLE = (

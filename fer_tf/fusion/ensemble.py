@@ -14,9 +14,12 @@ from fer_tf import metrics
 from fer_tf import predictions
 from fer_tf.config import Config
 from fer_tf.config import SoftLabelsConfig
+from fer_tf.config import flat
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
+from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
+from fer_tf.experiment import differences
 from fer_tf.fusion import memorised
 from fer_tf.fusion import stored
 from fer_tf.fusion.cross_fit import cross_fit
@@ -119,6 +122,8 @@ def run(config: Config, experiment: Experiment) -> None:
         )
         for name in names
     }
+    for name in names:
+        _check_answered(config, experiment.teacher(name))
     settings = {"soft_labels": dataclasses.asdict(config.soft_labels)}
     step = Step(
         experiment.fused.path / "fuse.json",
@@ -137,6 +142,26 @@ def run(config: Config, experiment: Experiment) -> None:
     told = {**fused.report, "views_of": stored.views_of(config), "inputs": step.inputs}
     files.write_json(report, told)
     step.finish([experiment.fused.predictions, experiment.soft_labels, report])
+
+
+def _check_answered(config: Config, run: RunFolder) -> None:
+    """Hold the views that a teacher has answered against the recipe's, where it tells.
+
+    Raises:
+        UserError: they are others: soft labels of them would teach other pixels.
+    """
+    if not run.answered.exists():
+        return
+    told = files.read_json(run.answered)["settings"].get("views_of")
+    if told is None:
+        return
+    differing = differences(flat(told), flat(stored.views_of(config)))
+    if differing:
+        raise UserError(
+            f"{run.path} has answered other views than the recipe's: "
+            f"{'; '.join(differing)}. Give the overrides that it was trained with, or "
+            f"delete {run.answered} and give `fer-tf train --stage teachers`."
+        )
 
 
 def _cross_fit(

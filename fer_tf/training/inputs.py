@@ -6,10 +6,13 @@ ask the same experiment for something else.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fer_tf import config as recipes
+from fer_tf import files
 from fer_tf import fusion
 from fer_tf import models
 from fer_tf.config import Config
@@ -17,6 +20,8 @@ from fer_tf.config import StageConfig
 from fer_tf.data import sampling
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
+from fer_tf.experiment import RunFolder
+from fer_tf.experiment import differences
 from fer_tf.manifest import table
 from fer_tf.models.head import ARCFACE
 from fer_tf.training import epochs
@@ -89,16 +94,49 @@ def start(experiment: Experiment, stage: str) -> list[Path]:
 
 
 def live_teachers(config: Config, experiment: Experiment) -> list[Path]:
-    """Return what live teachers are made from; nothing for stored ones."""
+    """Return what live teachers are made from; nothing for stored ones.
+
+    Raises:
+        UserError: one is not there, or was trained by another recipe.
+    """
     if config.distill.teacher == "stored":
         return []
-    names = [stage.model.name for stage in config.teachers]
-    paths = [experiment.teacher(name).weights for name in names]
-    for path in paths:
-        experiment.need(path, "fer-tf train --stage teachers")
+    runs = [experiment.teacher(stage.model.name) for stage in config.teachers]
+    for stage, run in zip(config.teachers, runs, strict=True):
+        experiment.need(run.weights, "fer-tf train --stage teachers")
+        check_recipe(config, stage, run)
+    paths = [run.weights for run in runs]
     return [experiment.soft_labels.with_suffix(".json"), *paths]
 
 
 def first_weights(stage: StageConfig) -> list[Path]:
     """Return the file that a recipe wants a model to start from, if any."""
     return models.weights_files(stage.model.name, stage.model.weights)
+
+
+def check_recipe(config: Config, stage: StageConfig, run: RunFolder) -> None:
+    """Hold a recipe against the one a run was trained by, where that is written.
+
+    Raises:
+        UserError: pictures were prepared otherwise, or the model was another.
+    """
+    if not run.asked.exists():
+        return
+    asked = files.read_json(run.asked)["settings"]
+    model = asked["model"] if "model" in asked else asked["stage"]["model"]
+    before = _input_and_model(asked["face"], model)
+    now = _input_and_model(recipes.to_dict(config.face), recipes.to_dict(stage.model))
+    changed = differences(before, {name: now.get(name) for name in before})
+    if changed:
+        raise UserError(
+            f"{run.weights} was trained by another recipe: {'; '.join(changed)}. Give "
+            "the recipe and the overrides that it was trained by."
+        )
+
+
+def _input_and_model(face: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
+    """Return what a model's answers hang on, beside its weights."""
+    found = recipes.flat({"face": face, "model": model})
+    for name in ("face.framing_from", "model.weights", "model.dropout"):
+        found.pop(name, None)
+    return found

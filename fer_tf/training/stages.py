@@ -23,6 +23,7 @@ from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
 from fer_tf.fusion.pool import Pool
+from fer_tf.models import weights as first_weights
 from fer_tf.training import epochs
 from fer_tf.training import inputs
 from fer_tf.training import loop
@@ -188,7 +189,7 @@ def _train(
         weights, precision = stage.model.weights, stage.train.precision
         model = build(config, stage, weights=weights, precision=precision)
         for path in plan.start:
-            model.load_weights(path)
+            first_weights.load(model, path)
         data, task = plan.lesson()
     validate = Validation(config, validation)
     hparams = _hparams(config, plan.title, **plan.asked)
@@ -249,7 +250,8 @@ def build(
 def _settings(config: Config, **more: Any) -> dict[str, Any]:
     tree = recipes.to_dict(config)
     common = {name: tree[name] for name in ("seed", "smoke", "face", "augment")}
-    weights = config.data.source_weights
+    # By name: in a recipe they go by the order of its sources.
+    weights = epochs.source_weights(config) or []
     views = config.soft_labels.views
     return {
         **common,

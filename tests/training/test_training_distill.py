@@ -19,6 +19,7 @@ from fer_tf.data import cache
 from fer_tf.data import pipeline
 from fer_tf.data.crops import crop_of
 from fer_tf.data.pipeline import Faces
+from fer_tf.errors import CheckFailed
 from fer_tf.errors import UserError
 from fer_tf.evaluation import kept
 from fer_tf.evaluation import predict
@@ -33,6 +34,7 @@ from fer_tf.sources import drawn
 from fer_tf.training import epochs
 from fer_tf.training import loop
 from fer_tf.training import stages
+from fer_tf.training.validation import Validation
 
 VIEWS = 3
 
@@ -453,3 +455,49 @@ def test_live_teachers_have_no_folds():
         recipe(*LIVE, "soft_labels.folds=3")
     with pytest.raises(UserError, match="distill.teacher"):
         recipe("distill.teacher=lively")
+
+
+def test_answers_that_are_no_numbers_are_told(drawn_faces, tiny):
+    """Whatever the weights, BatchNormalization keeps a training loss finite."""
+    model = stages.build(recipe(), recipe().student)
+    validate = Validation(recipe(), drawn_faces["validation"])
+    assert np.isfinite(validate(model)["nll"])
+    model.set_weights([np.full_like(each, np.nan) for each in model.get_weights()])
+    with pytest.raises(CheckFailed, match="NaN or infinity.*lower train.learning_rate"):
+        validate(model)
+
+
+def test_live_teachers_are_those_of_the_recipe(experiment):
+    """Their weights fit other pictures too, of which nobody scored their answers."""
+    taught_by(recipe(), experiment)
+    other = recipe(*LIVE, "face.grey=false", "distill.dkd.start=scratch")
+    with pytest.raises(UserError, match="another recipe: face.grey was True, is False"):
+        commands.distill_student(other, experiment, "dkd")
+    assert not experiment.student("dkd").path.exists()
+    with pytest.raises(UserError, match="live and soft_labels.stored 'kept', expected"):
+        recipe(*LIVE, "soft_labels.stored=kept")
+
+
+def test_teachers_that_answered_other_views_are_not_fused(experiment):
+    """The student would be shown what they have not seen."""
+    commands.train_student(recipe(), experiment)
+    turned = recipe("augment.rotate_deg=40")
+    for teacher in turned.teachers:
+        commands.train_teacher(turned, experiment, teacher)
+    with pytest.raises(UserError, match="wide has answered other views.*was 40.*, is"):
+        fusion.run(recipe(), experiment)
+    assert not experiment.fused.path.exists()
+    fusion.run(turned, experiment)
+    with pytest.raises(UserError, match="narrow was made differently: .*was 40"):
+        teacher = recipe().teachers[1]
+        predict.predict_run(
+            recipe(), experiment, experiment.teacher("narrow"), teacher, views=VIEWS
+        )
+
+
+def test_a_start_of_another_model_is_told_and_can_be_mended(experiment):
+    taught_by(recipe(), experiment)
+    with pytest.raises(UserError, match="has no weights for small.*same `enlarge`"):
+        commands.distill_student(recipe("student.model.enlarge=2"), experiment, "kd")
+    commands.distill_student(recipe(), experiment, "kd")
+    assert experiment.student("kd").predictions.exists()

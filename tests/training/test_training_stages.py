@@ -221,6 +221,19 @@ def test_a_weight_for_a_source_that_is_not_trained_on_is_told(faces):
         data.of(0)
 
 
+def test_a_record_says_which_source_a_weight_is_of(monkeypatch):
+    """The same weights in another order of sources are another drawing."""
+    one, other = (
+        stages._settings(
+            recipes.load(
+                None, [f"data.sources={sources}", "data.source_weights=[1, 9]"]
+            )
+        )["source_weights"]
+        for sources in ("[fer2013, ferplus]", "[ferplus, fer2013]")
+    )
+    assert one == {"fer2013": 1, "ferplus": 9} and other == {"ferplus": 1, "fer2013": 9}
+
+
 def test_a_wrong_weight_is_told_before_a_step_is_begun(tmp_path):
     """So that to correct it is not to ask the same experiment for something else."""
     experiment = Experiment(tmp_path)

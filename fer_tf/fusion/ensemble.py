@@ -14,12 +14,10 @@ from fer_tf import metrics
 from fer_tf import predictions
 from fer_tf.config import Config
 from fer_tf.config import SoftLabelsConfig
-from fer_tf.config import flat
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
-from fer_tf.experiment import differences
 from fer_tf.fusion import memorised
 from fer_tf.fusion import stored
 from fer_tf.fusion.cross_fit import cross_fit
@@ -155,7 +153,7 @@ def _check_answered(config: Config, run: RunFolder) -> None:
     told = files.read_json(run.answered)["settings"].get("views_of")
     if told is None:
         return
-    differing = differences(flat(told), flat(stored.views_of(config)))
+    differing = stored.other_views(told, config)
     if differing:
         raise UserError(
             f"{run.path} has answered other views than the recipe's: "

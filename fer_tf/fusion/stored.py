@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,18 @@ def views_of(config: Config) -> dict[str, Any]:
     tree = to_dict(config)
     views = {name: tree[name] for name in ("face", "augment")}
     return json.loads(json.dumps({**views, "views": config.soft_labels.views}))
+
+
+def other_views(told: Mapping[str, Any], config: Config) -> list[str]:
+    """Say what of the views that were answered is not as the recipe has it.
+
+    Args:
+        told: what `views_of` said of them.
+    """
+    expected = views_of(config)
+    # An earlier fer-tf wrote the seed too, which soft labels have in their own file.
+    received = {name: value for name, value in told.items() if name in expected}
+    return differences(flat(received), flat(expected))
 
 
 def take(config: Config, experiment: Experiment) -> None:
@@ -59,11 +72,7 @@ def checked_report(path: Path, config: Config) -> dict[str, Any]:
         UserError: they are of others, or nothing is told beside them.
     """
     report = files.read_json(path.with_suffix(".json"))
-    expected = views_of(config)
-    # An earlier fer-tf wrote the seed too, which soft labels have in their own file.
-    told = report.get("views_of", {})
-    received = {name: value for name, value in told.items() if name in expected}
-    differing = differences(flat(received), flat(expected))
+    differing = other_views(report.get("views_of", {}), config)
     if differing:
         raise UserError(
             f"{path} is of other views: {'; '.join(differing)}. The student would be "

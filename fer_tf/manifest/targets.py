@@ -78,7 +78,9 @@ def _same_pictures(table: pd.DataFrame) -> list[tuple[int, int]]:
     usable = table[table["sha256"] != ""]
     voted = usable[usable["source"] == FERPLUS]
     original = usable[usable["source"] == FER2013]
-    by_row = {_row_number(row.key): row.Index for row in voted.itertuples()}
+    by_row = {
+        (_row_number(row.key), row.sha256): row.Index for row in voted.itertuples()
+    }
     by_pixels = {row.sha256: row.Index for row in voted[::-1].itertuples()}
     by_cluster = dict(zip(cluster(voted[::-1]), voted.index[::-1], strict=True))
     clusters = cluster(original)
@@ -86,9 +88,7 @@ def _same_pictures(table: pd.DataFrame) -> list[tuple[int, int]]:
     for row in original.itertuples():
         number = _row_number(row.key)
         if number.isdecimal():
-            found = by_row.get(number)
-            if found is not None and table.at[found, "sha256"] != row.sha256:
-                found = None
+            found = by_row.get((number, row.sha256))
         else:
             alike = by_cluster.get(clusters[row.Index])
             found = by_pixels.get(row.sha256, alike)

@@ -95,9 +95,7 @@ class Reader:
         self.true_label = ""
         self.smoothing_ms_asked_for = live.smoothing_ms
         self._recogniser = recogniser
-        self._find = Finder(
-            recogniser.detect, live.detect_every, live.forget_ms
-        )
+        self._find = Finder(recogniser.detect, live.detect_every, live.forget_ms)
         self._tracker = Tracker(live.forget_ms)
         self._smoother = Smoother.of(live, recogniser.bundle.abstain.threshold)
         self._clock = clock

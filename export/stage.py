@@ -156,7 +156,7 @@ class _Export:
             raise UserError(
                 f"{self._run.predictions} is of other pictures than those that "
                 f"{self._experiment.manifest} keeps. Let the student answer again: "
-                f"delete {self._run.path / 'predict.json'}, then run its stage."
+                f"delete {self._run.answered}, then run its stage."
             )
         return stored.with_logits(logits)
 

@@ -87,6 +87,16 @@ class RunFolder:
         return RunFolder(self.path / f"fold-{index}")
 
     @property
+    def calibrated(self) -> Path:
+        """The record of the step that writes `calibration`."""
+        return self.path / "steps" / "calibrate.json"
+
+    @property
+    def evaluated(self) -> Path:
+        """The record of the step that writes `metrics`."""
+        return self.path / "steps" / "evaluate.json"
+
+    @property
     def judgement(self) -> Path:
         """Whether a distilled student's teachers are shown to beat what they teach."""
         return self.path / "judgement.json"
@@ -130,6 +140,10 @@ class Experiment:
     def student(self, stage: str) -> RunFolder:
         """The folder of the student after `stage`: ce, kd or dkd."""
         return RunFolder(self.root / f"student-{stage}")
+
+    def has_begun(self) -> bool:
+        """Tell whether the training of any model was begun."""
+        return any(self.root.rglob(RunFolder(self.root).asked.name))
 
     def students(self) -> dict[str, RunFolder]:
         """The students that have been trained, by stage."""

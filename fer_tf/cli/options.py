@@ -17,7 +17,6 @@ from fer_tf import quiet
 from fer_tf import sources
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
-from fer_tf.experiment import RunFolder
 from fer_tf.sources import CORPORA
 
 log = logging.getLogger(__name__)
@@ -168,7 +167,7 @@ def started(config: recipes.Config, runs: Path) -> Experiment:
     else has that in its own record.
     """
     experiment = Experiment(runs / config.experiment)
-    if not any(experiment.root.rglob(RunFolder(experiment.root).asked.name)):
+    if not experiment.has_begun():
         files.write_text(experiment.config, recipes.to_yaml(config))
     elif recipes.load(experiment.config) != config:
         log.warning(

@@ -212,16 +212,15 @@ def load_answers(path: Path, split: str) -> SplitPredictions:
 
 def _check_calibrated(run: RunFolder) -> None:
     """Hold a run's predictions against those that were calibrated, where it tells."""
-    record = run.path / "steps" / "calibrate.json"
-    if not record.exists() or not run.predictions.exists():
+    if not run.calibrated.exists() or not run.predictions.exists():
         return
-    (then,) = files.read_json(record)["inputs"].values()
+    (then,) = files.read_json(run.calibrated)["inputs"].values()
     now = files.sha256_of(run.predictions)
     if now != then:
         raise UserError(
             f"{run.calibration} was fitted on other answers: expected predictions.npz "
-            f"of SHA-256 {then[:12]}, received {now[:12]}. Delete {record.parent}, "
-            "then: fer-tf calibrate"
+            f"of SHA-256 {then[:12]}, received {now[:12]}. Delete "
+            f"{run.calibrated.parent}, then: fer-tf calibrate"
         )
 
 

@@ -43,10 +43,9 @@ def checked_metrics(run: RunFolder, experiment: Experiment) -> dict[str, Any]:
 
 
 def _digests_when_evaluated(run: RunFolder) -> dict[str, str]:
-    path = run.path / "steps" / "evaluate.json"
-    if not path.exists():
+    if not run.evaluated.exists():
         return {}
-    record = files.read_json(path)
+    record = files.read_json(run.evaluated)
     told = {**record["inputs"], **record.get("outputs", {})}
     return {name.rpartition("/")[2]: digest for name, digest in told.items()}
 
@@ -101,7 +100,7 @@ def made_from(experiment: Experiment, runs: Mapping[str, RunFolder]) -> dict[str
         for record in (
             run.asked,
             run.answered,
-            run.path / "steps" / "evaluate.json",
+            run.evaluated,
         )
     ]
     commits = _each_once(

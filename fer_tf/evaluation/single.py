@@ -78,16 +78,15 @@ def evaluate(
 def _own(subject: Subject, manifest: Path, crops: str) -> RunFolder | None:
     """Return a run that has answered these very pictures with these weights."""
     run = RunFolder(subject.path)
-    if subject.kind != "run" or crops != "one" or not _is_done(run, "predict.json"):
+    if subject.kind != "run" or crops != "one" or not _is_done(run.answered):
         return None
     own = Predictions.load(run.predictions)
     same = _made_from(subject, manifest).items() <= own.made_from.items()
     return run if same and set(ASKED) <= set(own.splits) else None
 
 
-def _is_done(run: RunFolder, record: str) -> bool:
-    path = run.path / record
-    return path.exists() and files.read_json(path)["done"]
+def _is_done(record: Path) -> bool:
+    return record.exists() and files.read_json(record)["done"]
 
 
 def _made_from(subject: Subject, manifest: Path) -> dict[str, str]:
@@ -102,7 +101,7 @@ def _answer(
 ) -> None:
     face = dataclasses.asdict(pipeline.face_spec(subject.config))
     step = Step(
-        run.path / "predict.json",
+        run.answered,
         {"kind": subject.kind, "crops": crops, "face": face},
         [manifest, subject.weights, *subject.beside],
     )
@@ -149,9 +148,9 @@ def _calibrate(subject: Subject, run: RunFolder, own: RunFolder | None) -> None:
 
 def _was_calibrated(own: RunFolder, settings: Mapping[str, Any]) -> bool:
     """Tell whether a run's calibration is of its answers, and fitted as is wanted."""
-    if not _is_done(own, "steps/calibrate.json"):
+    if not _is_done(own.calibrated):
         return False
-    record = files.read_json(own.path / "steps" / "calibrate.json")
+    record = files.read_json(own.calibrated)
     read = [files.sha256_of(own.predictions)]
     return record["settings"] == settings and [*record["inputs"].values()] == read
 

@@ -36,7 +36,7 @@ def calibrate_all(config: Config, experiment: Experiment) -> None:
 def calibration_step(run: RunFolder, wanted: CalibrateConfig) -> Step:
     """Return the step that writes a run's `calibration.json`."""
     return Step(
-        run.path / "steps" / "calibrate.json",
+        run.calibrated,
         dataclasses.asdict(wanted),
         [run.predictions],
     )
@@ -45,7 +45,7 @@ def calibration_step(run: RunFolder, wanted: CalibrateConfig) -> Step:
 def evaluation_step(run: RunFolder, seed: int) -> Step:
     """Return the step that writes a run's `metrics.json`."""
     return Step(
-        run.path / "steps" / "evaluate.json",
+        run.evaluated,
         {"seed": seed},
         [run.predictions, run.calibration],
     )

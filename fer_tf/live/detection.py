@@ -1,9 +1,12 @@
-"""What a face detector answers."""
+"""What a face detector returns, and the interfaces of detectors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+
+from fer_tf.live.frames import Frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,3 +30,16 @@ class Detector(Protocol):
 
     def __call__(self, frame_bgr: np.ndarray) -> list[Detection]:
         """Return the faces in a frame, uint8 [height, width, 3]."""
+
+
+# Finds the faces of a frame that a source yielded.
+FrameDetector = Callable[[Frame], list[Detection]]
+
+
+def no_detector(frame_bgr: np.ndarray) -> list[Detection]:
+    """Stand in for the detector where all detections come from elsewhere.
+
+    Raises:
+        ValueError: Always, because a call is a programming error.
+    """
+    raise ValueError("this recogniser only classifies detections that it is given.")

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from fer_tf.live.detection import Detection
-from fer_tf.live.detection import Detector
+from fer_tf.live.detection import FrameDetector
+from fer_tf.live.frames import Frame
 from fer_tf.live.yunet import resize
 
 # Points are followed in frames whose longer side is this.
@@ -32,7 +33,7 @@ class Finder:
     """
 
     def __init__(
-        self, detector: Detector, every: int = 1, longest_gap_ms: float = 500.0
+        self, detector: FrameDetector, every: int = 1, longest_gap_ms: float = 500.0
     ) -> None:
         self._detector = detector
         self._every = every
@@ -42,23 +43,23 @@ class Finder:
         self._grey = np.empty((0, 0), np.uint8)
         self._found: list[Detection] = []
 
-    def __call__(self, frame_bgr: np.ndarray, time_ms: float) -> list[Detection]:
-        """Return the faces in a frame, uint8 [height, width, 3], seen at `time_ms`."""
+    def __call__(self, frame: Frame) -> list[Detection]:
+        """Return the faces in the next frame of the source."""
         if self._every == 1:
-            return self._detector(frame_bgr)
-        grey, scale = _small_grey(frame_bgr)
+            return self._detector(frame)
+        grey, scale = _small_grey(frame.pixels_bgr)
         self._since += 1
         is_next = (
             self._since < self._every
-            and time_ms - self._time_ms <= self._longest_gap_ms
+            and frame.time_ms - self._time_ms <= self._longest_gap_ms
             and grey.shape == self._grey.shape
         )
         carried = None
         if is_next:
             carried = carry(self._grey, grey, self._found, scale)
         if carried is None:
-            carried, self._since = self._detector(frame_bgr), 0
-        self._grey, self._found, self._time_ms = grey, carried, time_ms
+            carried, self._since = self._detector(frame), 0
+        self._grey, self._found, self._time_ms = grey, carried, frame.time_ms
         return carried
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from fer_tf.errors import OutsideError
+from fer_tf.live.annotations import Annotation
 
 USUAL_RATE = 25.0
 
@@ -24,11 +25,13 @@ class Frame:
         time_ms: since the source's beginning, by the source's own time; later than the
             frame before.
         pixels_bgr: uint8 [height, width, 3].
+        annotations: the ground truth of its faces; empty where none is known.
     """
 
     index: int
     time_ms: float
     pixels_bgr: np.ndarray
+    annotations: tuple[Annotation, ...] = ()
 
 
 @dataclass(frozen=True)

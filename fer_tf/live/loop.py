@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fer_tf.config import LiveConfig
+from fer_tf.live.annotations import match_labels
+from fer_tf.live.detection import FrameDetector
 from fer_tf.live.finder import Finder
 from fer_tf.live.frames import Frame
 from fer_tf.live.frames import Silence
@@ -28,15 +30,8 @@ log = logging.getLogger(__name__)
 Log = Callable[[View], object]
 # Shows a view, or that there is none and why; False ends the loop.
 Screen = Callable[[View | Silence], bool]
-# The true label of each face of a frame, "" where it is not known.
-Truth = Callable[[Frame, int], str]
 
 RATE_WINDOW = 30
-
-
-def unlabelled(frame: Frame, face: int) -> str:
-    """Return "": the truth of a source that nobody has labelled."""
-    return ""
 
 
 def run(
@@ -75,12 +70,12 @@ class Reader:
     """Turns frames into views; it remembers the faces between them.
 
     Args:
+        detect: Finds the faces of a frame; None is the recogniser's own detector.
         clock: seconds, from any origin; stages are timed by it.
-        truth: the true label of the n-th face of a frame, where it is known.
 
     Attributes:
-        true_label: what the largest face of each frame shows, until it is changed; ""
-            where that is not known.
+        true_label: The label of the largest face of each frame, which takes precedence
+            over the frame's annotations; "" where it is not given.
         smoothing_ms_asked_for: the recipe's time constant.
     """
 
@@ -89,24 +84,27 @@ class Reader:
         recogniser: Recogniser,
         live: LiveConfig,
         *,
+        detect: FrameDetector | None = None,
         clock: Callable[[], float] = time.perf_counter,
-        truth: Truth = unlabelled,
     ) -> None:
         self.true_label = ""
         self.smoothing_ms_asked_for = live.smoothing_ms
         self._recogniser = recogniser
-        self._find = Finder(recogniser.detect, live.detect_every, live.forget_ms)
+        self._find = Finder(
+            detect or (lambda frame: recogniser.detect(frame.pixels_bgr)),
+            live.detect_every,
+            live.forget_ms,
+        )
         self._tracker = Tracker(live.forget_ms)
         self._smoother = Smoother.of(live, recogniser.bundle.abstain.threshold)
         self._clock = clock
-        self._truth = truth
         self._ended_s: deque[float] = deque(maxlen=RATE_WINDOW)
         self._seen = 0
 
     def __call__(self, frame: Frame) -> View:
         """Return the view of a frame; frames come in the order of their time."""
         start = self._clock()
-        detections = self._find(frame.pixels_bgr, frame.time_ms)
+        detections = self._find(frame)
         detected = self._clock()
         faces = self._recogniser.recognise(frame.pixels_bgr, detections)
         classified = self._clock()
@@ -165,7 +163,7 @@ class Reader:
         )
 
     def _truths(self, frame: Frame, boxes: Sequence[np.ndarray]) -> list[str]:
-        truths = [self._truth(frame, index) for index in range(len(boxes))]
+        truths = match_labels(boxes, frame.annotations)
         if self.true_label and boxes:
             largest = max(range(len(boxes)), key=lambda index: boxes[index][2:].prod())
             truths[largest] = self.true_label

@@ -13,6 +13,7 @@ from fer_tf.live import overlay
 from fer_tf.live import session
 from fer_tf.live import video
 from fer_tf.live.controls import Controls
+from fer_tf.live.detection import FrameDetector
 from fer_tf.live.frames import Silence
 from fer_tf.live.frames import Source
 from fer_tf.live.recogniser import Recogniser
@@ -32,7 +33,7 @@ def play(
     headless: bool = True,
     record: bool = False,
     annotate: bool = False,
-    truth: loop.Truth = loop.unlabelled,
+    detect: FrameDetector | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Any]:
     """Play `source` until it ends, the window is closed, or Ctrl-C is pressed.
@@ -45,7 +46,7 @@ def play(
         record: keep a clean film of what is no file here: a camera, or a film by URL.
         annotate: keep one with what was seen drawn on it too; of a file there always
             is one.
-        truth: the true labels, where they are known.
+        detect: Finds the faces of a frame; None is the recogniser's own detector.
 
     Returns:
         The counts and median latencies of `session.Counts`.
@@ -54,7 +55,7 @@ def play(
         OutsideError: the source failed; what had been seen by then is kept.
     """
     counts = session.Counts()
-    reader = loop.Reader(recogniser, live, clock=clock, truth=truth)
+    reader = loop.Reader(recogniser, live, detect=detect, clock=clock)
     film = None if source.is_live or not Path(name).exists() else Path(name)
     keep = folder or Path(time.strftime("fer-tf-%Y-%m-%d-%H%M%S"))
     recorder = Recorder(keep / session.RECORDED, source.rate, on=record and not film)

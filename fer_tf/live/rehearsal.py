@@ -1,7 +1,7 @@
-"""A live session on a film of drawn faces: no camera, no detector, nobody's picture.
+"""A live session on a synthetic video: no camera, no detector, no real person.
 
-The renderer knows where it drew each face, and says so through the detector's
-interface; everything behind the detector is the live view itself.
+The renderer annotates each frame with the boxes and labels of its faces, and the
+detections are read from there. All that follows detection is the live view itself.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,9 @@ import numpy as np
 
 from fer_tf.config import LiveConfig
 from fer_tf.live import play
+from fer_tf.live.annotations import Annotation
 from fer_tf.live.detection import Detection
+from fer_tf.live.detection import no_detector
 from fer_tf.live.frames import Frame
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.recogniser import find_bundle
@@ -34,33 +36,29 @@ class LabelledFrame(Protocol):
     labels: Sequence[str]
 
 
-class ScriptedDetector:
-    """A source of frames, and the detector that knows where the faces in them are."""
+class AnnotatedSource:
+    """A source of frames that carry the ground truth of their faces."""
 
     is_live = False
 
     def __init__(self, film: Iterable[LabelledFrame], rate: float = RATE) -> None:
         self.rate = rate
         self._film = film
-        self._current: LabelledFrame | None = None
 
     def __iter__(self) -> Iterator[Frame]:
-        for index, self._current in enumerate(self._film):
-            yield Frame(index, self._current.time_ms, self._current.pixels_bgr)
-
-    def __call__(self, frame_bgr: np.ndarray) -> list[Detection]:
-        """Return the faces of the frame that was yielded last."""
-        if self._current is None or frame_bgr is not self._current.pixels_bgr:
-            raise ValueError("the scripted detector knows the last frame it yielded.")
-        boxes = np.asarray(self._current.boxes_xywh_px, float).reshape(-1, 4)
-        return [Detection(box, _five_points(box), score=1.0) for box in boxes]
-
-    def truth(self, frame: Frame, face: int) -> str:
-        """Return the label of the n-th face of the frame that was yielded last."""
-        return self._current.labels[face]
+        for index, frame in enumerate(self._film):
+            faces = zip(frame.boxes_xywh_px, frame.labels, strict=True)
+            annotations = tuple(Annotation(tuple(box), label) for box, label in faces)
+            yield Frame(index, frame.time_ms, frame.pixels_bgr, annotations)
 
     def close(self) -> None:
         """Do nothing: no file is open."""
+
+
+def detect_annotated(frame: Frame) -> list[Detection]:
+    """Return the annotated faces of a frame as a perfect detector would."""
+    boxes = [np.array(face.box_xywh_px, float) for face in frame.annotations]
+    return [Detection(box, _five_points(box), score=1.0) for box in boxes]
 
 
 def _five_points(box_xywh_px: np.ndarray) -> np.ndarray:
@@ -92,13 +90,11 @@ def rehearse(
         from fer_tf.sources import drawn_film
 
         film = drawn_film.film(seed, seconds, frames_per_second=RATE)
-    scripted = ScriptedDetector(film)
-    recogniser = Recogniser(scripted, Classifier(find_bundle(bundle)))
     return play.play(
-        scripted,
-        recogniser,
+        AnnotatedSource(film),
+        Recogniser(no_detector, Classifier(find_bundle(bundle))),
         live,
         name=f"drawn film, seed {seed}",
         folder=folder,
-        truth=scripted.truth,
+        detect=detect_annotated,
     )

@@ -24,6 +24,7 @@ from fer_tf.live import camera
 from fer_tf.live import labelled
 from fer_tf.live import session
 from fer_tf.live.detection import Detection
+from fer_tf.live.detection import no_detector
 from fer_tf.live.frames import Frame
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.smoothing import Smoother
@@ -107,7 +108,7 @@ def replay(
         out, _description(folder, summary, classifier, live, film), _FilmFrames(moments)
     )
     try:
-        for view in views(moments, film, Recogniser(_no_detector, classifier), live):
+        for view in views(moments, film, Recogniser(no_detector, classifier), live):
             counts(view)
             written(view)
     except FilmEnded as error:
@@ -285,10 +286,6 @@ class _FilmFrames:
 
     def __call__(self, view: View) -> int | None:
         return self._numbers[view.frame.index]
-
-
-def _no_detector(frame_bgr: np.ndarray) -> list[Detection]:
-    raise ValueError("a replay has the session's own faces; nothing is detected.")
 
 
 def _moment(lines: Sequence[Mapping[str, str]]) -> Moment:

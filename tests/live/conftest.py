@@ -8,8 +8,10 @@ import pytest
 
 from fer_tf.config import LiveConfig
 from fer_tf.live import loop
+from fer_tf.live.detection import no_detector
 from fer_tf.live.recogniser import Recogniser
-from fer_tf.live.rehearsal import ScriptedDetector
+from fer_tf.live.rehearsal import AnnotatedSource
+from fer_tf.live.rehearsal import detect_annotated
 from fer_tf.preprocess import FaceSpec
 from fer_tf.runtime.bundle import Abstain
 from fer_tf.runtime.bundle import Bundle
@@ -100,11 +102,11 @@ def film():
 
 @pytest.fixture
 def stage(film, classifier):
-    """A scripted film, its recogniser, and the reader of it; nothing is smoothed."""
-    scripted = ScriptedDetector(film)
-    recogniser = Recogniser(scripted, classifier)
+    """An annotated film, its recogniser, and the reader of it; nothing is smoothed."""
+    scripted = AnnotatedSource(film)
+    recogniser = Recogniser(no_detector, classifier)
     live = LiveConfig(smoothing_ms=0, hysteresis=0, hold_ms=0)
-    reader = loop.Reader(recogniser, live, truth=scripted.truth)
+    reader = loop.Reader(recogniser, live, detect=detect_annotated)
     return types.SimpleNamespace(
         scripted=scripted, recogniser=recogniser, reader=reader, live=live
     )

@@ -14,6 +14,7 @@ from fer_tf.live import play
 from fer_tf.live import window
 from fer_tf.live.detection import Detection
 from fer_tf.live.recogniser import Recogniser
+from fer_tf.live.rehearsal import detect_annotated
 
 RED = (0, 0, 250)
 
@@ -187,6 +188,7 @@ def test_without_out_nothing_is_written_until_a_key_asks_for_it(
         stage.live,
         name="0",
         headless=False,
+        detect=detect_annotated,
         clock=iter(np.arange(0, 1e4, 0.01)).__next__,
     )
     assert counts["frames"] == 50

@@ -6,6 +6,7 @@ import pytest
 
 from fer_tf.live import finder
 from fer_tf.live.detection import Detection
+from fer_tf.live.frames import Frame
 
 BOX = [100.0, 60.0, 80.0, 90.0]
 POINTS = [[125.0, 95], [155, 95], [140, 110], [128, 128], [152, 128]]
@@ -35,7 +36,7 @@ class Detector:
         self.faces = faces
         self.calls = 0
 
-    def __call__(self, frame_bgr):
+    def __call__(self, frame):
         self.calls += 1
         return self.faces
 
@@ -49,8 +50,8 @@ def test_a_box_goes_where_the_picture_goes(size, move):
     scale = np.divide(size, (320, 240))
     detector = Detector([face(np.array(BOX) * [*scale, *scale], POINTS * scale)])
     find = finder.Finder(detector, every=2)
-    find(frames[0], 0.0)
-    (carried,) = find(frames[1], 40.0)
+    find(Frame(0, 0.0, frames[0]))
+    (carried,) = find(Frame(0, 40.0, frames[1]))
     assert detector.calls == 1
     centre = np.array([140, 105]) + [dx, dy]
     size = zoom * np.array([80, 90])
@@ -68,20 +69,20 @@ def test_the_detector_looks_at_every_nth_frame(every, looks):
     detector = Detector([face()])
     find = finder.Finder(detector, every)
     for index in range(9):
-        assert len(find(texture(), 40.0 * index)) == 1
+        assert len(find(Frame(0, 40.0 * index, texture()))) == 1
     assert detector.calls == looks
 
 
 def test_a_lost_face_makes_the_detector_look_at_once():
     detector = Detector([face()])
     find = finder.Finder(detector, every=10)
-    find(texture(0), 0.0)
+    find(Frame(0, 0.0, texture(0)))
     detector.faces = []
     # A cut: nothing of the first frame is in the second.
-    assert find(texture(1), 40.0) == []
+    assert find(Frame(0, 40.0, texture(1))) == []
     assert detector.calls == 2
     # Where no face is known none can be lost.
-    assert find(texture(2), 80.0) == []
+    assert find(Frame(0, 80.0, texture(2))) == []
     assert detector.calls == 2
 
 
@@ -89,19 +90,19 @@ def test_one_of_two_faces_that_is_covered_is_dropped():
     other = face([220.0, 60, 60, 60], np.array(POINTS) + [100, 0])
     detector = Detector([face(), other])
     find = finder.Finder(detector, every=10)
-    find(texture(), 0.0)
+    find(Frame(0, 0.0, texture()))
     covered = texture()
     covered[40:140, 200:300] = 30
     detector.faces = [face()]
-    assert len(find(covered, 40.0)) == 1
+    assert len(find(Frame(0, 40.0, covered))) == 1
     assert detector.calls == 2
 
 
 def test_a_frame_of_another_size_is_looked_at():
     detector = Detector([face()])
     find = finder.Finder(detector, every=10)
-    find(texture(), 0.0)
-    find(cv2.resize(texture(), (320, 200)), 40.0)
+    find(Frame(0, 0.0, texture()))
+    find(Frame(0, 40.0, cv2.resize(texture(), (320, 200))))
     assert detector.calls == 2
 
 
@@ -110,8 +111,8 @@ def test_after_a_long_gap_the_detector_looks(gap_ms, looks):
     """What a picture of a folder shows is not what the one before it shows."""
     detector = Detector([])
     find = finder.Finder(detector, every=10)
-    find(texture(), 1000.0)
-    find(texture(), 1000.0 + gap_ms)
+    find(Frame(0, 1000.0, texture()))
+    find(Frame(0, 1000.0 + gap_ms, texture()))
     assert detector.calls == looks
 
 
@@ -120,15 +121,15 @@ def test_a_face_that_reaches_beyond_the_frame_does_no_harm(box):
     detector = Detector([face(box)])
     find = finder.Finder(detector, every=3)
     for index in range(4):
-        assert len(find(texture(), 40.0 * index)) == 1
+        assert len(find(Frame(0, 40.0 * index, texture()))) == 1
 
 
 def test_fifty_faces_are_carried_in_one_go():
     boxes = [[5 + 30.0 * (n % 10), 5 + 40.0 * (n // 10), 24, 30] for n in range(50)]
     detector = Detector([face(box) for box in boxes])
     find = finder.Finder(detector, every=2)
-    find(texture(), 0.0)
-    carried = find(moved(texture(), 2, 1), 40.0)
+    find(Frame(0, 0.0, texture()))
+    carried = find(Frame(0, 40.0, moved(texture(), 2, 1)))
     assert detector.calls == 1
     shifts = [one.box_xywh_px - box for one, box in zip(carried, boxes, strict=True)]
     np.testing.assert_allclose(np.median(shifts, axis=0), [2, 1, 0, 0], atol=0.3)

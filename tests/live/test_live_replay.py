@@ -22,8 +22,10 @@ from fer_tf.live import play
 from fer_tf.live import replay
 from fer_tf.live import score
 from fer_tf.live.detection import Detection
+from fer_tf.live.detection import no_detector
 from fer_tf.live.recogniser import Recogniser
-from fer_tf.live.rehearsal import ScriptedDetector
+from fer_tf.live.rehearsal import AnnotatedSource
+from fer_tf.live.rehearsal import detect_annotated
 
 LIVE = LiveConfig(smoothing_ms=200, hysteresis=0.02, hold_ms=80)
 RAW = [f"raw_{name.lower()}" for name in CLASSES]
@@ -66,7 +68,7 @@ def noise_film():
         )
 
 
-class Live(ScriptedDetector):
+class Live(AnnotatedSource):
     """The film as a live camera that lost every fourth frame."""
 
     is_live = True
@@ -88,12 +90,12 @@ def recorded(every_pixel, tmp_path):
     source = Live(noise_film(), rate=24)
     play.play(
         source,
-        Recogniser(source, every_pixel),
+        Recogniser(no_detector, every_pixel),
         LIVE,
         name="0",
         folder=tmp_path / "recorded",
         record=True,
-        truth=source.truth,
+        detect=detect_annotated,
     )
     return tmp_path / "recorded"
 
@@ -217,7 +219,14 @@ def test_a_session_without_its_film_says_how_one_is_kept(
     every_pixel, tmp_path, stage
 ):
     folder = tmp_path / "session"
-    play.play(stage.scripted, stage.recogniser, LIVE, name="0", folder=folder)
+    play.play(
+        stage.scripted,
+        stage.recogniser,
+        LIVE,
+        name="0",
+        folder=folder,
+        detect=detect_annotated,
+    )
     with pytest.raises(UserError, match="no film to replay.*--record"):
         replay.replay(folder, every_pixel, tmp_path / "again")
 
@@ -276,13 +285,15 @@ import numpy as np
 
 from fer_tf.config import LiveConfig
 from fer_tf.live import play
+from fer_tf.live.detection import no_detector
 from fer_tf.live.recogniser import Recogniser
-from fer_tf.live.rehearsal import ScriptedDetector
+from fer_tf.live.rehearsal import AnnotatedSource
+from fer_tf.live.rehearsal import detect_annotated
 from fer_tf.preprocess import FaceSpec
 from fer_tf.runtime.bundle import Abstain
 from fer_tf.runtime.bundle import Bundle
 
-class Live(ScriptedDetector):
+class Live(AnnotatedSource):
     is_live = True
 
 def endless():
@@ -309,10 +320,10 @@ class Even:
         return np.full((len(crops), 7), 1 / 7, np.float32)
 
 source = Live(endless())
-recogniser = Recogniser(source, Even())
+recogniser = Recogniser(no_detector, Even())
 play.play(
     source, recogniser, LiveConfig(), name="0", folder=Path(sys.argv[1]), record=True,
-    truth=source.truth,
+    detect=detect_annotated,
 )
 """
 

@@ -11,6 +11,7 @@ from fer_tf.live import labelled
 from fer_tf.live import play
 from fer_tf.live import score
 from fer_tf.live import session
+from fer_tf.live.rehearsal import detect_annotated
 
 
 def write(folder, rows, faces=1):
@@ -109,7 +110,7 @@ def test_each_face_is_scored_against_its_own_true_label(stage, tmp_path):
         stage.live,
         name="film",
         folder=tmp_path,
-        truth=stage.scripted.truth,
+        detect=detect_annotated,
     )
     figures = score.score(tmp_path)
     # Angry 0..1000: 600..750 is frames 15..18. Happy from 1000 and Sad from 0 on, to

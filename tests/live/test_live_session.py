@@ -18,7 +18,8 @@ from fer_tf.live import rehearsal
 from fer_tf.live import session
 from fer_tf.live import video
 from fer_tf.live.frames import Frame
-from fer_tf.live.rehearsal import ScriptedDetector
+from fer_tf.live.rehearsal import AnnotatedSource
+from fer_tf.live.rehearsal import detect_annotated
 from fer_tf.live.view import View
 
 
@@ -34,7 +35,7 @@ def play_into(folder, stage, source=None, **options):
         stage.live,
         name="film",
         folder=folder,
-        truth=stage.scripted.truth,
+        detect=detect_annotated,
         **options,
     )
 
@@ -144,7 +145,7 @@ def test_a_film_that_is_no_file_here_is_recorded(stage, folder):
     assert len(pixels_of(folder / "recorded.mkv")) == 50
 
 
-class Faulty(ScriptedDetector):
+class Faulty(AnnotatedSource):
     """A source that fails after three frames."""
 
     def __init__(self, film, error):
@@ -164,7 +165,6 @@ class Faulty(ScriptedDetector):
 
 def faulty_stage(stage, film, error):
     stage.scripted = Faulty(film, error)
-    stage.recogniser.detect = stage.scripted
     return stage
 
 
@@ -215,7 +215,7 @@ def test_the_rows_of_a_frame_are_on_disk_before_the_next(stage, folder):
     log.close()
 
 
-class Live(ScriptedDetector):
+class Live(AnnotatedSource):
     """The film as a live camera that lost two frames of three."""
 
     is_live = True
@@ -228,7 +228,6 @@ class Live(ScriptedDetector):
 
 def test_a_clean_film_of_a_camera_is_kept_only_when_asked_for(stage, folder, film):
     stage.scripted = Live(film)
-    stage.recogniser.detect = stage.scripted
     counts = play_into(folder, stage)
     assert counts["frames"] == 17
     assert counts["frames_dropped"] == 32
@@ -246,7 +245,6 @@ def test_a_recorded_film_lasts_as_long_as_what_it_shows_and_loses_nothing(
     stage, folder, film
 ):
     stage.scripted = Live(film)
-    stage.recogniser.detect = stage.scripted
     play_into(folder, stage, record=True)
     recorded = pixels_of(folder / "recorded.mkv")
     # The last frame seen is number 48, at 1.92 s: 49 frames at 25 a second.
@@ -263,7 +261,6 @@ def test_a_recorded_film_lasts_as_long_as_what_it_shows_and_loses_nothing(
 
 def test_an_annotated_film_of_a_camera_is_kept_when_asked_for(stage, folder, film):
     stage.scripted = Live(film)
-    stage.recogniser.detect = stage.scripted
     play_into(folder, stage, annotate=True)
     assert sorted(path.name for path in folder.iterdir()) == [
         "annotated.mp4",
@@ -378,15 +375,13 @@ def test_a_folder_that_cannot_hold_a_film_is_named(tmp_path):
         writer(frame)
 
 
-def test_the_scripted_detector_knows_only_the_frame_it_is_given(film):
-    scripted = ScriptedDetector(film)
-    frames = iter(scripted)
-    first = next(frames)
-    boxes = [found.box_xywh_px.tolist() for found in scripted(first.pixels_bgr)]
+def test_annotated_faces_are_those_of_the_frame_itself(film):
+    """Also when the source has gone on, as one that prefetches has."""
+    frames = list(AnnotatedSource(film))
+    boxes = [found.box_xywh_px.tolist() for found in detect_annotated(frames[0])]
     assert boxes == [[20, 40, 40, 40], [180, 60, 50, 50]]
-    next(frames)
-    with pytest.raises(ValueError, match="last frame"):
-        scripted(first.pixels_bgr)
+    assert detect_annotated(frames[12]) == []
+    assert [face.label for face in frames[30].annotations] == ["Happy", "Sad"]
 
 
 def test_a_rehearsal_writes_the_session_of_its_film(

@@ -14,6 +14,7 @@ from fer_tf.live import window
 from fer_tf.live.frames import Frame
 from fer_tf.live.frames import Silence
 from fer_tf.live.recording import Recorder
+from fer_tf.live.rehearsal import detect_annotated
 
 SILENCE = Silence("camera 0 sends nothing", 3.0)
 
@@ -176,7 +177,7 @@ def test_m_mirrors_what_is_seen_and_not_what_is_read(desk, stage, classifier):
     # Writing is not mirrored: the foot, in the same place, is the same.
     np.testing.assert_array_equal(plain[-14:, :60], mirrored[-14:, :60])
     # And the next frame is read as it was.
-    stage.reader(Frame(9, 400.0, desk.view.frame.pixels_bgr))
+    stage.reader(dataclasses.replace(desk.view.frame, index=9, time_ms=400.0))
     np.testing.assert_array_equal(classifier.calls[-1][0], classifier.calls[0][0])
 
 
@@ -192,12 +193,12 @@ def test_c_changes_what_the_model_sees_and_the_screen_says_so(desk, stage, class
     press(desk, "c")
     assert desk.controls.look().notes == ("CLAHE off (the model was taught with it)",)
     noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
-    stage.recogniser.recognise(noise, stage.scripted(desk.view.frame.pixels_bgr))
+    stage.recogniser.recognise(noise, detect_annotated(desk.view.frame))
     size = stage.recogniser.bundle.face.size
     assert prepared[-1].shape == (2, size, size, 3)
     press(desk, "c")
     assert desk.controls.look().notes == ()
-    stage.recogniser.recognise(noise, stage.scripted(desk.view.frame.pixels_bgr))
+    stage.recogniser.recognise(noise, detect_annotated(desk.view.frame))
     assert len(prepared) == 1
 
 
@@ -214,21 +215,21 @@ def test_plus_and_minus_step_through_the_smoothing(desk, stage):
 
 def test_a_digit_is_the_largest_faces_true_label_until_it_is_changed(desk, stage):
     scripted = iter(stage.scripted)
-    reader = loop.Reader(stage.recogniser, stage.live)
+    reader = loop.Reader(stage.recogniser, stage.live, detect=detect_annotated)
     desk.controls._reader = reader
 
     def truths():
         return [face.true_label for face in reader(next(scripted)).faces]
 
-    assert truths() == ["", ""]
+    assert truths() == ["Angry", "Sad"]
     press(desk, "4")
     # The second face is the larger one.
-    assert truths() == truths() == ["", "Happy"]
+    assert truths() == truths() == ["Angry", "Happy"]
     assert desk.controls.look().notes == ("true label: Happy",)
     press(desk, "7")
-    assert truths() == ["", "Neutral"]
+    assert truths() == ["Angry", "Neutral"]
     press(desk, "0")
-    assert truths() == ["", ""]
+    assert truths() == ["Angry", "Sad"]
     assert desk.controls.look().notes == ()
 
 

@@ -90,6 +90,8 @@ def build(
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
         )
+    # Saved beside the records, so that later commands need not read all of them.
+    records.fingerprint(folder)
     return folder
 
 

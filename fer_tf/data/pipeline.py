@@ -164,8 +164,7 @@ def _digest(config: Config, rows: pd.DataFrame) -> str:
             "keys": rows["key"].tolist(),
             "sha256": rows["sha256"].tolist(),
             "records": [
-                files.sha256_of(folder / "dataset_info.json")
-                for folder in _folders(config, rows)
+                records.fingerprint(folder) for folder in _folders(config, rows)
             ],
             # Each side of a crop is bounded by itself; once, the shorter was alone.
             "bounds": [config.face.size, [crops.MAX_SHRINK] * 2, crops.SLACK],

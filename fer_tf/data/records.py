@@ -1,5 +1,9 @@
 """Built TFRecords back to records, their pictures still encoded."""
 
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +23,10 @@ from fer_tf.sources import Record
 from fer_tf.sources import drawn
 from fer_tf.sources import pictures
 
+log = logging.getLogger(__name__)
+
 REJECTS_FILE = "rejects.json"
+FINGERPRINT_FILE = "fingerprint.json"
 
 
 def config_name(source: str, data: DataConfig) -> str | None:
@@ -106,10 +113,59 @@ def _builder(folder: Path) -> tfds.core.DatasetBuilder:
 
 
 def fingerprint(folder: Path) -> str:
-    """Return the SHA-256 of a built source's content, the same on every machine."""
-    return files.digest_of(
-        {path.name: files.sha256_of(path) for path in folder.glob("*.tfrecord*")}
+    """Return the SHA-256 of a built source's records, the same on every machine.
+
+    It is computed once, and saved beside the records with the SHA-256 of their files:
+    while these are unchanged, the saved one is returned.
+
+    Raises:
+        UserError: `folder` holds no records.
+        OutsideError: the records are damaged.
+    """
+    # The bytes of the files depend on the process that wrote them: protobuf orders the
+    # features of an example by hash and address.
+    built = {path.name: files.sha256_of(path) for path in _files(folder)}
+    saved = _saved_fingerprint(folder)
+    if built and saved and saved["files"] == built:
+        return saved["sha256"]
+    content = {"sha256": content_digest(read(folder)), "files": built}
+    try:
+        files.write_json(
+            folder / FINGERPRINT_FILE, {**content, "check": files.digest_of(content)}
+        )
+    except OSError as error:
+        # Records may lie where nobody writes, such as a read-only share.
+        log.debug("The fingerprint of %s is not saved: %s.", folder, error)
+    return content["sha256"]
+
+
+def content_digest(records: Iterable[Record]) -> str:
+    """Return the SHA-256 of all fields of some records, in their order."""
+    digest = hashlib.sha256()
+    for record in records:
+        fields = dataclasses.asdict(record)
+        image = hashlib.sha256(fields.pop("image")).hexdigest()
+        digest.update(files.digest_of({**fields, "image_sha256": image}).encode())
+    return digest.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a built source, which its fingerprint was computed from."""
+    return sorted(
+        path
+        for path in folder.glob("*")
+        if path.name != FINGERPRINT_FILE and not path.name.startswith(".")
     )
+
+
+def _saved_fingerprint(folder: Path) -> dict[str, Any] | None:
+    """Return what `fingerprint` saved; None if it is absent or damaged."""
+    try:
+        saved = files.read_json(folder / FINGERPRINT_FILE)
+        check = saved.pop("check")
+    except (UserError, OutsideError, AttributeError, KeyError, TypeError):
+        return None
+    return saved if check == files.digest_of(saved) else None
 
 
 def _version(folder: Path) -> list[int]:

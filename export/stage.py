@@ -221,8 +221,9 @@ class _Export:
 
 
 def _framed(config: Config, path: Path) -> FaceSpec:
-    framing = Framing(**files.read_json(path)["framing"])
-    return FaceSpec(**{**vars(pipeline.face_spec(config)), "framing": framing})
+    return dataclasses.replace(
+        pipeline.face_spec(config), framing=Framing.load(path)
+    )
 
 
 def _data_digests(experiment: Experiment) -> dict[str, Any]:

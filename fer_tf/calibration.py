@@ -11,8 +11,10 @@ from scipy import optimize
 from fer_tf import conformal
 from fer_tf import files
 from fer_tf import metrics
+from fer_tf.config import checks
 from fer_tf.errors import UserError
 from fer_tf.errors import unknown_name
+from fer_tf.labels import NUM_CLASSES
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +22,10 @@ METHODS = ("temperature", "vector")
 
 # Fewer answers than this say nothing of an accuracy.
 LEAST_ANSWERED = 20
+
+# Bounds of what is read from a file; the fit stays a little inside them.
+MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-7, 1e7
+MAX_SCALING = 1000.0
 
 # Of vector scaling: odds of e^20 are not learnt from a validation split.
 LARGEST_FACTOR = 20
@@ -117,10 +123,18 @@ class Scaling:
     biases: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise ValueError(
-                f"`temperature` must be positive, received {self.temperature}."
-            )
+        checks.number(
+            "temperature", self.temperature, MIN_TEMPERATURE, MAX_TEMPERATURE
+        )
+        for name in ("weights", "biases"):
+            values = getattr(self, name)
+            if len(values) not in (0, NUM_CLASSES) or len(values) != len(self.weights):
+                raise UserError(
+                    f"{name} must be {NUM_CLASSES} numbers with vector scaling and "
+                    f"none without, received {len(values)}."
+                )
+            for value in values:
+                checks.number(name, value, -MAX_SCALING, MAX_SCALING)
 
     @classmethod
     def fit(cls, logits: np.ndarray, labels: np.ndarray, method: str) -> "Scaling":
@@ -258,6 +272,18 @@ class Calibration:
     weights: tuple[float, ...] = ()
     biases: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        Scaling(self.temperature, self.weights, self.biases)
+        for name in ("threshold", "wanted_accuracy", "threshold_coverage"):
+            checks.number(name, getattr(self, name), 0, 1)
+        for name in ("set_threshold", "wanted_coverage"):
+            if getattr(self, name) is not None:
+                checks.number(name, getattr(self, name), 0, 1)
+        checks.of_type("threshold_reached", self.threshold_reached, bool)
+        checks.of_type("fitted_on", self.fitted_on, str)
+        checks.integer("n", self.n, 0, 10**12)
+        checks.one_of("calibration method", self.method, METHODS)
+
     @classmethod
     def fit(
         cls,
@@ -330,11 +356,10 @@ class Calibration:
         """Read what `save` wrote.
 
         Raises:
-            UserError: the file is missing or holds something else.
+            UserError: the file is missing or damaged, or holds something else.
         """
-        try:
+        do = "Make it again with `fer-tf calibrate`."
+        with files.reading(path, "a calibration", do):
             content = files.read_json(path)
             lists = {key: tuple(content.get(key, ())) for key in ("weights", "biases")}
             return cls(**{**content, **lists})
-        except (AttributeError, TypeError) as error:
-            raise UserError(f"{path} is no calibration: {error}") from None

@@ -1,16 +1,85 @@
-"""Files written whole or not at all, and known by their SHA-256."""
+"""Files written whole or not at all, known by their SHA-256, and read with suspicion.
+
+Every format that the program reads back has one reader, and every reader runs inside
+`reading`, which turns whatever a damaged file raises into one message.
+"""
 
 import hashlib
 import json
+import math
 import os
+import struct
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fer_tf.errors import FerTfError
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
+
+# The key under which a JSON object has the digest of the rest of its content.
+DIGEST = "digest"
+
+# Everything that parsers (json, csv, zipfile, NumPy, pandas, h5py, Keras) were seen to
+# raise on a damaged file. OSError is not here: `reading` tells the disk from the file.
+DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    EOFError,
+    LookupError,
+    # A damaged length asks for terabytes.
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@contextmanager
+def reading(
+    path: Path, what: str, do: str, *also: type[Exception]
+) -> Iterator[None]:
+    """Turn everything that a missing or damaged file raises into one clear error.
+
+    Args:
+        path: the file, or the folder, that is read inside the `with` block.
+        what: what the file is expected to be, with its article: "a JSON file".
+        do: what the user should do, as a complete sentence.
+        also: exceptions of the format's own library, in addition to `DAMAGED`.
+
+    Raises:
+        UserError: the file is missing, damaged or of another kind.
+        OutsideError: the operating system cannot read the file.
+    """
+    try:
+        yield
+    except UserError as error:
+        if str(path) in str(error):
+            raise
+        raise UserError(f"{path} is not {what}: {error} {do}") from None
+    except FerTfError:
+        raise
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path} does not exist. {do}") from None
+    except (*DAMAGED, *also, OSError) as error:
+        # h5py raises an OSError without a number where the content is damaged.
+        outside = isinstance(error, OSError) and error.errno is not None
+        if outside and not isinstance(error, IsADirectoryError):
+            raise OutsideError(f"{path} cannot be read: {error.strerror}.") from None
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise UserError(
+            f"{path} is damaged or is not {what}: {reason.rstrip('.')}. {do}"
+        ) from None
 
 
 @contextmanager
@@ -47,21 +116,62 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON; NaN and infinity are refused."""
+    """Write `value` as indented JSON; NaN and infinity are refused.
+
+    An object also gets the digest of its content, by which `read_json` finds damage.
+    """
+    if isinstance(value, Mapping):
+        value = sealed(value)
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON-able object with the digest of its content as its last key."""
+    # As JSON returns it: a tuple that was written is a list when it is read.
+    content = json.loads(json.dumps(value, allow_nan=False))
+    content.pop(DIGEST, None)
+    return {**content, DIGEST: digest_of(content)}
+
+
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a missing or broken one is named in the error."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist.") from None
-    # Beside what is no JSON: a number of thousands of digits, and a too deep list.
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not readable as JSON: {error}") from None
-    except OSError as error:
-        raise OutsideError(f"{path} cannot be read: {error.strerror}.") from None
+    """Read a JSON file, and verify the digest that `write_json` gave it.
+
+    Returns:
+        The content without the digest. Every number in it is finite.
+
+    Raises:
+        UserError: the file is missing, damaged or no JSON, or was edited.
+        OutsideError: the operating system cannot read the file.
+    """
+    with reading(path, "a JSON file", "Make it again."):
+        content = json.loads(
+            path.read_text(encoding="utf-8"),
+            parse_constant=_finite,
+            parse_float=_finite,
+        )
+        return _unsealed(path, content)
+
+
+def _unsealed(path: Path, content: Any) -> Any:
+    """Return what was written, after its digest is verified where it has one."""
+    if not isinstance(content, dict) or DIGEST not in content:
+        return content
+    expected = content.pop(DIGEST)
+    received = digest_of(content)
+    if received != expected:
+        raise UserError(
+            f"{path} was damaged or edited: expected content of digest "
+            f"{str(expected)[:12]}, received {received[:12]}. Make it again; or, if "
+            f"you edited it on purpose, remove its {DIGEST!r}."
+        )
+    return content
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"expected finite numbers, received {text[:20]}")
+    return number
 
 
 def sha256_of(path: Path) -> str:

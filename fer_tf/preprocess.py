@@ -9,12 +9,22 @@ import dataclasses
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from fer_tf.errors import UserError
+from fer_tf import files
+from fer_tf.config import checks
+
+
+# Bounds of what a bundle may ask of the live view. A framing far outside its quartiles
+# on any corpus, or CLAHE on tiles of less than a pixel, is damage, not a choice.
+MIN_SIZE, MAX_SIZE = 8, 1024
+MAX_CLAHE_CLIP = 100.0
+MIN_SCALE, MAX_SCALE = 0.1, 10.0
+MAX_OFFSET = 5.0
 
 
 @dataclass(frozen=True)
@@ -22,25 +32,49 @@ class Framing:
     """The square that holds a face, relative to a detector's box.
 
     With a box of centre (cx, cy) and side s = sqrt(width * height), the square has
-    its centre at (cx + dx * s, cy + dy * s) and the side scale * s. Taught on pictures
-    that are the detector's boxes themselves, it is the default.
+    its centre at (cx + dx * s, cy + dy * s) and the side scale * s. For a model that
+    was trained on images that are the detector's boxes themselves, it is the default.
+
+    Raises:
+        UserError: a value is no finite number, or is out of its bounds.
     """
 
     scale: float = 1.0
     dx: float = 0.0
     dy: float = 0.0
 
+    def __post_init__(self) -> None:
+        checks.number("framing.scale", self.scale, MIN_SCALE, MAX_SCALE)
+        for name in ("dx", "dy"):
+            checks.number(
+                f"framing.{name}", getattr(self, name), -MAX_OFFSET, MAX_OFFSET
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> "Framing":
+        """Read the framing from a `framing.json`.
+
+        Raises:
+            UserError: the file is missing or damaged, or holds something else.
+        """
+        do = "Delete it and its step's record, then run the same command again."
+        with files.reading(path, "a fitted framing", do):
+            return cls(**files.read_json(path)["framing"])
+
 
 @dataclass(frozen=True)
 class FaceSpec:
-    """Everything between a picture of a face and the model's input.
+    """Everything between an image of a face and the model's input.
 
     Attributes:
         size: side of the model's input in pixels.
-        grey: luminance on three channels, for a model taught on grey pictures.
-        clahe_clip: clip limit of CLAHE on luminance; 0 leaves it out.
-        clahe_tiles: CLAHE's tiles along each side.
-        framing: where a training picture lies relative to a detector's box.
+        grey: luminance on three channels, for a model trained on gray images.
+        clahe_clip: clip limit of CLAHE on luminance; 0 omits CLAHE.
+        clahe_tiles: CLAHE's tiles along each side, of one pixel or more each.
+        framing: where a training image lies relative to a detector's box.
+
+    Raises:
+        UserError: a value has another type, is not finite, or is out of its bounds.
     """
 
     size: int = 64
@@ -50,15 +84,11 @@ class FaceSpec:
     framing: Framing = Framing()
 
     def __post_init__(self) -> None:
-        if self.size < 8 or self.clahe_clip < 0 or self.clahe_tiles < 1:
-            raise UserError(
-                "a face needs size >= 8, clahe_clip >= 0 and clahe_tiles >= 1, "
-                f"received {self.size}, {self.clahe_clip} and {self.clahe_tiles}."
-            )
-        if not self.framing.scale > 0:
-            raise UserError(
-                f"framing.scale must be positive, received {self.framing.scale}."
-            )
+        checks.integer("face.size", self.size, MIN_SIZE, MAX_SIZE)
+        checks.of_type("face.grey", self.grey, bool)
+        checks.number("face.clahe_clip", self.clahe_clip, 0, MAX_CLAHE_CLIP)
+        checks.integer("face.clahe_tiles", self.clahe_tiles, 1, self.size)
+        checks.of_type("face.framing", self.framing, Framing)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` takes, ready for JSON."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
+from fer_tf import files
 from fer_tf import metrics
 from fer_tf.calibration import Calibration
 from fer_tf.calibration import Scaling
@@ -85,7 +86,7 @@ def test_temperature_one_is_the_identity_and_none_moves_the_answer():
 
 @pytest.mark.parametrize("temperature", [0, -1, np.nan])
 def test_a_temperature_that_is_not_positive_is_refused(temperature):
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match="temperature"):
         apply_temperature(np.zeros(7), temperature)
 
 
@@ -256,6 +257,25 @@ def test_a_calibration_survives_its_file(method, tmp_path):
     assert 0 < calibration.set_threshold < 0.5
     calibration.save(tmp_path / "calibration.json")
     assert Calibration.load(tmp_path / "calibration.json") == calibration
-    (tmp_path / "other.json").write_text('{"temperature": 1}')
-    with pytest.raises(UserError, match="other.json is no calibration"):
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"temperature": None}, {"temperature": -1.0}, {"temperature": True},
+     {"temperature": 10**400}, {"weights": [1.0] * 6}, {"weights": [1.0] * 7},
+     {"biases": 3}, {"threshold": 1.5}, {"threshold_reached": 1}, {"n": 2.0},
+     {"method": "platt"}, {"set_threshold": "x"}, {"other": 1}, {"fitted_on": 0}],
+)  # fmt: skip
+def test_a_damaged_calibration_is_named(tmp_path, wrong):
+    path = tmp_path / "calibration.json"
+    Calibration.fit(*drawn(2), 0.9, "validation").save(path)
+    files.write_json(path, files.read_json(path) | wrong)
+    with pytest.raises(UserError, match="calibration"):
+        Calibration.load(path)
+
+
+@pytest.mark.parametrize("content", ["[]", "1", "{}", '{"temperature": 1}'])
+def test_what_is_no_calibration_is_named(tmp_path, content):
+    (tmp_path / "other.json").write_text(content)
+    with pytest.raises(UserError, match="other.json"):
         Calibration.load(tmp_path / "other.json")

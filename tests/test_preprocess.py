@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fer_tf import files
 from fer_tf.errors import UserError
 from fer_tf.preprocess import FaceSpec
 from fer_tf.preprocess import Framing
@@ -135,7 +136,47 @@ def test_a_spec_survives_json():
     assert FaceSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
-@pytest.mark.parametrize("wrong", [{"size": 2}, {"clahe_clip": -1}, {"clahe_tiles": 0}])
-def test_an_impossible_spec_is_refused(wrong):
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e4, -1.0, True, "1"])
+@pytest.mark.parametrize(
+    "name", ["size", "clahe_clip", "clahe_tiles", "grey", "framing"]
+)
+def test_an_impossible_spec_is_refused(name, value):
+    if (name, value) == ("grey", True):
+        pytest.skip("is a value of it")
+    with pytest.raises(UserError) as error:
+        FaceSpec(**{name: value})
+    assert f"face.{name}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"size": 48.0}, {"size": 7}, {"size": 1025}, {"clahe_tiles": 0},
+     {"clahe_tiles": 4.0}, {"clahe_tiles": 65}, {"clahe_tiles": 10**9},
+     {"clahe_clip": 100.5}, {"clahe_clip": 10**400}, {"grey": 1}],
+)  # fmt: skip
+def test_types_and_bounds_of_a_spec(wrong):
     with pytest.raises(UserError):
         FaceSpec(**wrong)
+
+
+@pytest.mark.parametrize("name", ["scale", "dx", "dy"])
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), 1e4, None, True, "1"])
+def test_an_impossible_framing_is_refused(name, value):
+    with pytest.raises(UserError) as error:
+        Framing(**{name: value})
+    assert f"framing.{name}" in str(error.value)
+
+
+def test_the_ends_of_the_bounds_are_values():
+    FaceSpec(size=8, clahe_clip=0, clahe_tiles=8, framing=Framing(0.1, -5, 5))
+    FaceSpec(size=1024, clahe_clip=100.0, clahe_tiles=1, framing=Framing(10))
+
+
+def test_a_damaged_framing_file_is_named(tmp_path):
+    path = tmp_path / "framing.json"
+    files.write_json(path, {"framing": {"scale": 1.5, "dx": 0, "dy": 0.25}})
+    assert Framing.load(path) == Framing(1.5, 0, 0.25)
+    for content in ({}, [], {"framing": {"size": 1}}, {"framing": {"scale": None}}):
+        files.write_json(path, content)
+        with pytest.raises(UserError, match="framing"):
+            Framing.load(path)

@@ -1,17 +1,19 @@
 """The bundle's schema, and the reader that trusts nothing it has not checked.
 
-A damaged model file can load and answer differently, or crash the process; so every
-file's SHA-256 is compared with `bundle.json` before anything is loaded.
+A damaged model file can load and predict something else, or crash the process; so every
+file's SHA-256 is compared with `bundle.json` before anything is loaded. `bundle.json`
+has the digest of its own content, as every JSON file of this program, and every number
+in it is checked for type and bounds, because not only damage changes files.
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fer_tf import files
+from fer_tf.config import checks
 from fer_tf.errors import UserError
 from fer_tf.errors import unknown_name
 from fer_tf.labels import CLASSES
@@ -24,6 +26,12 @@ MODEL = "model.tflite"
 LABELS = "labels.txt"
 MODEL_CARD = "MODEL_CARD.md"
 FILES = (MODEL, LABELS, MODEL_CARD)
+
+# As `fer_tf.calibration`, which needs SciPy, has them.
+MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-7, 1e7
+MAX_SCALING = 1000.0
+# No metric, count or time that a bundle may hold is larger.
+MAX_METRIC = 1e15
 
 OUTPUTS = ("logits", "probabilities")
 PRECISIONS = ("dynamic", "float16", "float32", "int8")
@@ -41,10 +49,9 @@ class Abstain:
     fitted_on: str
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise UserError(
-                f"abstain.threshold must be in 0..1, received {self.threshold}."
-            )
+        for name in ("threshold", "wanted_accuracy"):
+            checks.number(f"abstain.{name}", getattr(self, name), 0, 1)
+        checks.of_type("abstain.fitted_on", self.fitted_on, str)
 
 
 @dataclass(frozen=True)
@@ -61,11 +68,8 @@ class PredictionSets:
 
     def __post_init__(self) -> None:
         for name in ("threshold", "wanted_coverage"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise UserError(
-                    f"prediction_sets.{name} must be in 0..1, received {value}."
-                )
+            checks.number(f"prediction_sets.{name}", getattr(self, name), 0, 1)
+        checks.of_type("prediction_sets.fitted_on", self.fitted_on, str)
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,14 @@ class Vector:
     def __post_init__(self) -> None:
         for name in ("weights", "biases"):
             values = tuple(getattr(self, name))
-            if len(values) != NUM_CLASSES or not all(map(math.isfinite, values)):
+            if len(values) != NUM_CLASSES:
                 raise UserError(
-                    f"vector.{name} must be {NUM_CLASSES} finite numbers, received "
-                    f"{values}."
+                    f"vector.{name} must be {NUM_CLASSES} numbers, received "
+                    f"{len(values)}."
+                )
+            for index, value in enumerate(values):
+                checks.number(
+                    f"vector.{name}[{index}]", value, -MAX_SCALING, MAX_SCALING
                 )
             object.__setattr__(self, name, values)
 
@@ -142,16 +150,17 @@ class Bundle:
             raise unknown_name("bundle output", self.output, OUTPUTS)
         if self.precision not in PRECISIONS:
             raise unknown_name("bundle precision", self.precision, PRECISIONS)
-        if not (self.temperature > 0 and math.isfinite(self.temperature)):
-            raise UserError(
-                f"temperature must be positive, received {self.temperature}."
-            )
+        checks.number(
+            "temperature", self.temperature, MIN_TEMPERATURE, MAX_TEMPERATURE
+        )
+        _check_metrics(self.metrics)
 
     def _check_kinds(self) -> None:
         for name, kind in _KINDS.items():
-            value = getattr(self, name)
-            if not isinstance(value, kind):
-                raise UserError(f"{name} must be {kind.__name__}, received {value!r}.")
+            checks.of_type(name, getattr(self, name), kind)
+        for name in ("versions", "data", "sha256"):
+            for key, value in getattr(self, name).items():
+                checks.of_type(f"{name}.{key}", value, str)
 
     @property
     def model(self) -> Path:
@@ -195,6 +204,8 @@ OPTIONAL = {"prediction_sets": PredictionSets, "vector": Vector}
 _KINDS = {
     "name": str,
     "smoke": bool,
+    "face": FaceSpec,
+    "abstain": Abstain,
     "commit": str,
     "metrics": Mapping,
     "versions": Mapping,
@@ -203,20 +214,32 @@ _KINDS = {
 }
 
 
+def _check_metrics(value: Any, place: str = "metrics") -> None:
+    """Raise UserError unless a JSON value holds finite numbers alone, at any depth."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_metrics(item, f"{place}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            _check_metrics(item, f"{place}[{index}]")
+    elif not isinstance(value, (str, bool, type(None))):
+        checks.number(place, value, -MAX_METRIC, MAX_METRIC)
+
+
 def read(folder: Path) -> Bundle:
     """Read a bundle and check it whole, before anything in it is loaded.
 
     Raises:
-        UserError: it is not a bundle, of another schema version or class order, or a
-            file is missing or changed.
+        UserError: `folder` is not a bundle, has another schema version or class order,
+            or one of its files is missing, changed or damaged.
     """
     if not (folder / MANIFEST).is_file():
         raise UserError(
             f"{folder} is not a bundle: it holds no {MANIFEST}. "
             "Make one with `fer-tf run` or `fer-tf export`, then give its folder."
         )
-    content = files.read_json(folder / MANIFEST)
     try:
+        content = files.read_json(folder / MANIFEST)
         _check_version(content)
         bundle = _from_dict(folder, content)
         _check_files(bundle)
@@ -236,19 +259,14 @@ def _check_version(content: Any) -> None:
 
 def _from_dict(folder: Path, content: Mapping[str, Any]) -> Bundle:
     values = {key: item for key, item in content.items() if key != "schema_version"}
-    try:
+    do = "Copy the bundle again, or export it again."
+    with files.reading(folder / MANIFEST, "a bundle's description", do):
         values["classes"] = tuple(values["classes"])
         values["face"] = FaceSpec.from_dict(values["face"])
         values["abstain"] = Abstain(**values["abstain"])
         for name in OPTIONAL.keys() & values.keys():
             values[name] = OPTIONAL[name](**values[name])
         return Bundle(folder=folder, **values)
-    except UserError:
-        raise
-    except KeyError as error:
-        raise UserError(f"{MANIFEST} lacks {error}. Export it again.") from None
-    except (TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise UserError(f"{MANIFEST} is malformed: {error}. Export it again.") from None
 
 
 def _check_files(bundle: Bundle) -> None:
@@ -261,7 +279,7 @@ def _check_files(bundle: Bundle) -> None:
         if received != expected:
             raise UserError(
                 f"{name} was changed or damaged: expected SHA-256 {expected}, received "
-                f"{received}. Copy it anew, or export it again."
+                f"{received}. Copy it again, or export it again."
             )
     labels = (bundle.folder / LABELS).read_text(encoding="utf-8", errors="replace")
     listed = tuple(labels.split())

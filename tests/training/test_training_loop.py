@@ -2,13 +2,13 @@
 
 import dataclasses
 import itertools
-import json
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from fer_tf import files
 from fer_tf.config import TrainConfig
 from fer_tf.errors import CheckFailed
 from fer_tf.experiment import RunFolder
@@ -122,7 +122,7 @@ def test_figures_belong_to_the_weights_that_are_kept(trained):
 
 def test_training_json_is_what_was_returned(trained):
     folder, _, summary = trained
-    assert json.loads(RunFolder(folder).training.read_text()) == summary
+    assert files.read_json(RunFolder(folder).training) == summary
     assert len(summary["history"]) == CONFIG.epochs
 
 
@@ -256,7 +256,7 @@ def test_an_epoch_whose_weights_were_not_kept_is_not_the_best_later(tmp_path):
         model = small_model()
         given = (model, Supervised(), data, scripted, config, folder)
         summary = loop.train(*given, Board(folder, "test"))
-        assert json.loads(folder.training.read_text()) == summary
+        assert files.read_json(folder.training) == summary
         assert summary["best_epoch"] == best
         model.load_weights(folder.weights)
         for one, other in zip(model.get_weights(), weights[best - 1], strict=True):

@@ -52,6 +52,9 @@ class Face:
 class Recogniser:
     """A detector and a classifier, put together.
 
+    Threads may share it if they may share the detector, as they may YuNet. It can be
+    pickled if the detector can, as YuNet can; the models are then loaded again.
+
     Args:
         cropped: frames are faces already, and classified whole.
 
@@ -132,9 +135,10 @@ class Recogniser:
 
     def _answers(self, crops: list[np.ndarray]) -> np.ndarray:
         """Return probabilities [n, 7] of crops, in one call."""
-        if not crops or self.clahe == (self.bundle.face.clahe_clip > 0):
+        spec = self._spec  # Another thread may toggle CLAHE in the meantime.
+        if not crops or spec == self.bundle.face:
             return self.classifier(crops)
-        prepared = [preprocess.prepare(crop, self._spec) for crop in crops]
+        prepared = [preprocess.prepare(crop, spec) for crop in crops]
         return self.classifier.classify(np.array(prepared))
 
     def _crop(self, frame: np.ndarray, box_xywh_px: np.ndarray) -> np.ndarray:

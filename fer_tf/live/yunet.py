@@ -5,13 +5,17 @@ OpenCV's time. Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector" 
 """
 
 import importlib.util
+import threading
 from abc import ABC
 from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from fer_tf.errors import UserError
 from fer_tf.live import opencv_log
 from fer_tf.live.detection import Detection
 from fer_tf.live.detection import Detector
@@ -46,10 +50,26 @@ def load(
 
 
 class YuNet(ABC):
-    """What both have in common: the sizes at which the network looks at a frame."""
+    """What both have in common: the sizes at which the network looks at a frame.
 
-    def __init__(self, side_px: int) -> None:
+    Threads may share a detector. A process gets its own by pickling, which loads the
+    model file again.
+    """
+
+    def __init__(self, model: Path, *, side_px: int, score: float) -> None:
+        if not model.is_file():
+            raise UserError(f"there is no detector model {model}.")
+        self._model = model
         self._side_px = side_px
+        self._score = score
+
+    def __reduce__(self) -> tuple[Callable[..., "YuNet"], tuple[Path]]:
+        """Return how to load the model again: a native network cannot be pickled."""
+        return partial(type(self), **self._options()), (self._model,)
+
+    def _options(self) -> dict[str, float]:
+        """Return the arguments of the constructor besides the model."""
+        return {"side_px": self._side_px, "score": self._score}
 
     def __call__(self, frame_bgr: np.ndarray) -> list[Detection]:
         """Return the faces in a frame, uint8 [height, width, 3].
@@ -78,7 +98,8 @@ class OnnxYuNet(YuNet):
     ) -> None:
         import onnxruntime
 
-        super().__init__(side_px)
+        super().__init__(model, side_px=side_px, score=score)
+        self._threads = threads
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         # Else it warns, for every frame, that outputs are not those of 640x640.
@@ -89,7 +110,9 @@ class OnnxYuNet(YuNet):
             providers=["CPUExecutionProvider"],
         )
         self._outputs = [output.name for output in self._session.get_outputs()]
-        self._score = score
+
+    def _options(self) -> dict[str, float]:
+        return {**super()._options(), "threads": self._threads}
 
     def _rows(self, frame: np.ndarray) -> np.ndarray:
         padded = _pad(frame)
@@ -107,7 +130,9 @@ class OpenCvYuNet(YuNet):
     """YuNet in OpenCV, which decodes it."""
 
     def __init__(self, model: Path, *, side_px: int, score: float) -> None:
-        super().__init__(side_px)
+        super().__init__(model, side_px=side_px, score=score)
+        # The network keeps its input's size, and the frame while it is looked at.
+        self._lock = threading.Lock()
         # OpenCV 5 warns that its new engine ignores a target nobody chose.
         with opencv_log.silenced():
             self._network = cv2.FaceDetectorYN.create(
@@ -115,8 +140,9 @@ class OpenCvYuNet(YuNet):
             )
 
     def _rows(self, frame: np.ndarray) -> np.ndarray:
-        self._network.setInputSize(frame.shape[1::-1])
-        rows = self._network.detect(frame)[1]
+        with self._lock:
+            self._network.setInputSize(frame.shape[1::-1])
+            rows = self._network.detect(frame)[1]
         return np.empty((0, 15), np.float32) if rows is None else rows
 
 

@@ -1,14 +1,18 @@
 """Crops of faces to calibrated probabilities."""
 
+import threading
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from fer_tf import files
 from fer_tf.errors import UserError
 from fer_tf.labels import NUM_CLASSES
 from fer_tf.preprocess import prepare
 from fer_tf.runtime import interpreter
+from fer_tf.runtime.bundle import MODEL
 from fer_tf.runtime.bundle import Bundle
 
 INPUT = "crops"
@@ -16,6 +20,9 @@ INPUT = "crops"
 
 class Classifier:
     """A bundle's model, ready to run.
+
+    Threads may share it: calls of the model run one after the other. A process gets its
+    own by pickling, which loads the bundle's model file again.
 
     Example:
         >>> classifier = Classifier(bundle.read(folder))  # doctest: +SKIP
@@ -25,8 +32,15 @@ class Classifier:
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         self.bundle = bundle
+        self._threads = threads
         self._logits = bundle.output == "logits"
+        # The interpreter keeps the input and the output of one call in its tensors.
+        self._lock = threading.Lock()
         self._run = _signature(interpreter.load(bundle.model, threads), bundle)
+
+    def __reduce__(self) -> tuple[Callable[..., "Classifier"], tuple[Bundle, int]]:
+        """Return how to load the model again: an interpreter cannot be pickled."""
+        return _load_again, (self.bundle, self._threads)
 
     def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         """Return calibrated probabilities float32 [n, 7] of `n` faces, in one call.
@@ -54,8 +68,26 @@ class Classifier:
             )
         if not len(inputs):
             return np.empty((0, NUM_CLASSES), np.float32)
-        answer = self._run(**{INPUT: inputs})[self.bundle.output].astype(np.float32)
-        return calibrated(answer, self.bundle) if self._logits else answer
+        with self._lock:
+            # `astype` copies what may be a view of memory that the next call writes to.
+            output = self._run(**{INPUT: inputs})[self.bundle.output].astype(np.float32)
+        return calibrated(output, self.bundle) if self._logits else output
+
+
+def _load_again(bundle: Bundle, threads: int) -> Classifier:
+    """Return the classifier that was pickled.
+
+    Raises:
+        UserError: The bundle's model file is missing or has changed since.
+    """
+    expected = bundle.sha256.get(MODEL)
+    received = files.sha256_of(bundle.model) if bundle.model.is_file() else "no file"
+    if received != expected:
+        raise UserError(
+            f"the pickled classifier needs {bundle.model} with SHA-256 {expected}, "
+            f"received {received}. Load the bundle again with fer_tf.load()."
+        )
+    return Classifier(bundle, threads)
 
 
 def _signature(loaded: Any, bundle: Bundle) -> Any:

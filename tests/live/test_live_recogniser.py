@@ -1,6 +1,7 @@
 """Frame to faces: framing, colours, one call for all; and the loop around it."""
 
 import dataclasses
+import pickle
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from fer_tf.live.detection import Detection
 from fer_tf.live.frames import Frame
 from fer_tf.live.frames import Silence
 from fer_tf.live.recogniser import Recogniser
+from fer_tf.live.rehearsal import detect_annotated
 from fer_tf.runtime.bundle import PredictionSets
 
 
@@ -132,6 +134,21 @@ def test_a_cropped_face_is_taken_whole(classifier):
     np.testing.assert_array_equal(classifier.calls[0][0], frame[..., ::-1])
 
 
+class OneFace:
+    """A detector that can be pickled."""
+
+    def __call__(self, frame_bgr):
+        return [found([4, 4, 20, 20])]
+
+
+def test_a_pickled_recogniser_predicts_the_same(tiny_bundle):
+    frame = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    loaded = recogniser.load(tiny_bundle, detector=OneFace())
+    (face,) = loaded(frame)
+    (again,) = pickle.loads(pickle.dumps(loaded))(frame)
+    np.testing.assert_array_equal(again.probabilities, face.probabilities)
+
+
 def test_without_a_bundle_the_way_to_one_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(recogniser.resources, "files", lambda package: tmp_path)
     with pytest.raises(UserError, match="fer-tf run.*--bundle"):
@@ -176,7 +193,12 @@ def test_the_model_never_sees_what_was_drawn(stage, film, classifier):
 
 def test_stages_are_timed_by_the_clock_that_was_given(stage):
     ticks = iter([0.0, 0.010, 0.013, 0.014])
-    reader = loop.Reader(stage.recogniser, stage.live, clock=lambda: next(ticks))
+    reader = loop.Reader(
+        stage.recogniser,
+        stage.live,
+        detect=detect_annotated,
+        clock=lambda: next(ticks),
+    )
     view = reader(next(iter(stage.scripted)))
     assert view.stages_ms == pytest.approx({"detect": 10, "classify": 3, "total": 14})
 

@@ -1,6 +1,11 @@
 """YuNet's decoding, and where its file comes from; no network is ever used."""
 
 import hashlib
+import pickle
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -147,7 +152,7 @@ class Looks(yunet.YuNet):
     """A network that finds one face, in frames that are wide enough."""
 
     def __init__(self, side_px, finds_from_px):
-        super().__init__(side_px)
+        super().__init__(Path(__file__), side_px=side_px, score=0.65)
         self.finds_from_px = finds_from_px
         self.widths = []
 
@@ -206,6 +211,85 @@ def test_onnxruntime_and_opencv_find_the_same_boxes(shared, detector_model, size
     ):
         np.testing.assert_allclose(ours.landmarks_px, theirs.landmarks_px, atol=1)
         assert ours.score == pytest.approx(theirs.score, abs=0.01)
+
+
+class SlowNetwork:
+    """Stands for `cv2.FaceDetectorYN`: one input size, and time to change it."""
+
+    def __init__(self):
+        self.size = None
+        self.threads = set()
+
+    def setInputSize(self, size):
+        self.size = size
+
+    def detect(self, frame):
+        self.threads.add(threading.get_ident())
+        time.sleep(0.0005)
+        if self.size != frame.shape[1::-1]:
+            raise cv2.error("the input has another size")
+        rows = np.full((int(frame[0, 0, 0]), 15), self.size[0], np.float32)
+        rows[:, 14] = 0.9
+        return 1, rows if len(rows) else None
+
+
+def test_threads_that_share_opencvs_detector_get_the_faces_of_their_own_frame(
+    tmp_path, monkeypatch
+):
+    network = SlowNetwork()
+    monkeypatch.setattr(
+        yunet.cv2.FaceDetectorYN, "create", lambda *arguments: network
+    )
+    model = tmp_path / "yunet.onnx"
+    model.write_bytes(CONTENT)
+    detector = yunet.OpenCvYuNet(model, side_px=640, score=0.65)
+    frames = [np.full((40, 64 + 8 * n, 3), n, np.uint8) for n in range(5)] * 40
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(detector, frames))
+    assert len(network.threads) > 1
+    for frame, faces in zip(frames, found, strict=True):
+        assert len(faces) == frame[0, 0, 0]
+        # The stand-in finds faces as wide as the network's input.
+        assert all(face.box_xywh_px[2] == frame.shape[1] for face in faces)
+
+
+def test_a_missing_model_file_is_named(tmp_path):
+    with pytest.raises(UserError, match="nosuch.onnx"):
+        yunet.OpenCvYuNet(tmp_path / "nosuch.onnx", side_px=640, score=0.65)
+
+
+def detectors(model):
+    found = [yunet.OpenCvYuNet(model, side_px=320, score=0.6)]
+    if yunet.importlib.util.find_spec("onnxruntime"):
+        found.append(yunet.OnnxYuNet(model, side_px=320, score=0.6, threads=2))
+    return found
+
+
+@pytest.mark.shared
+def test_threads_that_share_a_detector_find_what_one_finds(shared, detector_model):
+    photo = photograph(shared)
+    frames = [cv2.resize(photo, size) for size in [(320, 228), (200, 300), (90, 60)]]
+    frames.append(np.full((100, 140, 3), 127, np.uint8))
+    for detector in detectors(detector_model):
+        expected = [sorted_boxes(detector(frame)) for frame in frames]
+        assert len({len(boxes) for boxes in expected}) > 1
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(detector, frames * 20))
+        for boxes, faces in zip(expected * 20, found, strict=True):
+            np.testing.assert_array_equal(sorted_boxes(faces), boxes)
+
+
+@pytest.mark.shared
+def test_a_pickled_detector_finds_the_same_faces(shared, detector_model, tmp_path):
+    frame = cv2.resize(photograph(shared), (400, 286))
+    for detector in detectors(detector_model):
+        again = pickle.loads(pickle.dumps(detector))
+        assert type(again) is type(detector)
+        assert vars(again).keys() == vars(detector).keys()
+        assert again._options() == detector._options()
+        np.testing.assert_array_equal(
+            sorted_boxes(again(frame)), sorted_boxes(detector(frame))
+        )
 
 
 @pytest.mark.shared

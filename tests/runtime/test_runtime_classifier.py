@@ -1,8 +1,12 @@
 """Crops to probabilities, and the interpreter that is picked."""
 
 import dataclasses
+import pickle
+import shutil
 import sys
+import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -42,6 +46,61 @@ def test_a_batch_answers_what_its_rows_answer_alone(classifier, pictures):
     together = classifier.classify(pictures)
     alone = [classifier.classify(picture[None])[0] for picture in pictures]
     np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_threads_that_share_a_classifier_get_the_predictions_of_their_own_faces(
+    classifier, pictures
+):
+    """Numbers of faces differ, so that the input tensor is resized all the time."""
+    batches = [pictures[start:stop] for start in range(9) for stop in range(start, 10)]
+    expected = [classifier.classify(batch) for batch in batches]
+    with ThreadPoolExecutor(8) as pool:
+        received = list(pool.map(classifier.classify, batches * 10))
+    for probs, wanted in zip(received, expected * 10, strict=True):
+        np.testing.assert_array_equal(probs, wanted)
+
+
+def test_predictions_are_copied_before_the_next_call_may_change_them(
+    bundle, monkeypatch
+):
+    """An interpreter may return a view of its own output tensor."""
+    tensor = np.zeros((1, 7), np.float32)
+
+    def run(crops):
+        tensor[:] = crops[0, 0, 0, 0]
+        time.sleep(0.0005)
+        return {"probabilities": tensor}
+
+    monkeypatch.setattr(
+        "fer_tf.runtime.classifier._signature", lambda loaded, bundle: run
+    )
+    plain = dataclasses.replace(bundle, output="probabilities")
+    classify = Classifier(plain).classify
+    inputs = [np.full((1, 32, 32, 3), n, np.uint8) for n in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        received = list(pool.map(classify, inputs))
+    assert [probs[0, 0] for probs in received] == list(range(200))
+
+
+def test_a_pickled_classifier_predicts_the_same(classifier, pictures):
+    again = pickle.loads(pickle.dumps(classifier))
+    assert again.bundle == classifier.bundle
+    np.testing.assert_array_equal(
+        again.classify(pictures), classifier.classify(pictures)
+    )
+
+
+@pytest.mark.parametrize("damage", [b"", b"TFL3", None])
+def test_a_pickle_whose_model_has_changed_is_refused(tiny_bundle, tmp_path, damage):
+    folder = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    pickled = pickle.dumps(Classifier(schema.read(folder)))
+    model = folder / "model.tflite"
+    if damage is None:
+        model.unlink()
+    else:
+        model.write_bytes(model.read_bytes()[:-8] + damage)
+    with pytest.raises(UserError, match="model.tflite"):
+        pickle.loads(pickled)
 
 
 def test_answers_are_probabilities_that_depend_on_the_picture(classifier, pictures):

@@ -118,7 +118,8 @@ def _apart_px(first: Sequence[Detection], second: Sequence[Detection]) -> float:
 
 class _OneLook(yunet.OnnxYuNet):
     def __call__(self, frame_bgr: np.ndarray) -> list[Detection]:
-        return self._look(frame_bgr, min(self._side_px, max(frame_bgr.shape[:2])))
+        side_px = min(self._side_px, max(frame_bgr.shape[:2]))
+        return yunet.as_detections(self._look(frame_bgr, side_px))
 
 
 def _compare_looks(films: dict[str, list[Frame]]) -> None:

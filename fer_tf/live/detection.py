@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+from typing import runtime_checkable
 
 import numpy as np
 
@@ -30,6 +31,14 @@ class Detector(Protocol):
 
     def __call__(self, frame_bgr: np.ndarray) -> list[Detection]:
         """Return the faces in a frame, uint8 [height, width, 3]."""
+
+
+@runtime_checkable
+class ImageDetector(Detector, Protocol):
+    """A detector that takes more time for an image than for a frame of a video."""
+
+    def detect_image(self, image_bgr: np.ndarray) -> list[Detection]:
+        """Return the faces in an image, uint8 [height, width, 3], also small ones."""
 
 
 # Finds the faces of a frame that a source yielded.

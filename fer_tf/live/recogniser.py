@@ -17,6 +17,7 @@ from fer_tf.live import yunet
 from fer_tf.live import yunet_model
 from fer_tf.live.detection import Detection
 from fer_tf.live.detection import Detector
+from fer_tf.live.detection import ImageDetector
 from fer_tf.preprocess import FaceSpec
 from fer_tf.runtime import bundle as bundles
 from fer_tf.runtime.bundle import Bundle
@@ -89,25 +90,31 @@ class Recogniser:
         self._spec = dataclasses.replace(self._spec, clahe_clip=clip)
 
     def __call__(self, frame_bgr: np.ndarray) -> list[Face]:
-        """Return the faces in a frame, uint8 [height, width, 3].
+        """Return the faces in an image, uint8 [height, width, 3].
+
+        YuNet takes more time here than `detect` takes for a frame of a video, in which
+        small faces are left to later frames.
 
         Raises:
-            UserError: it is none.
+            UserError: `frame_bgr` is not a uint8 [height, width, 3] array.
         """
         return self.batch([frame_bgr])[0]
 
     def batch(self, frames_bgr: Sequence[np.ndarray]) -> list[list[Face]]:
-        """Return the faces in each frame; all are classified in one call.
+        """Return the faces in each image; all are classified in one call.
 
         Args:
             frames_bgr: uint8 [height, width, 3] each, of any sizes.
 
         Raises:
-            UserError: one is none.
+            UserError: One of `frames_bgr` is not a uint8 [height, width, 3] array.
         """
         for frame in frames_bgr:
             _check_frame(frame)
-        return self._recognise(frames_bgr, [self.detect(frame) for frame in frames_bgr])
+        detector = self.detect
+        if isinstance(detector, ImageDetector):
+            detector = detector.detect_image
+        return self._recognise(frames_bgr, [detector(frame) for frame in frames_bgr])
 
     def recognise(
         self, frame_bgr: np.ndarray, detections: Sequence[Detection]

@@ -95,6 +95,34 @@ def test_a_face_is_cut_by_its_box_as_it_is_written_down(classifier, bundle):
         np.testing.assert_array_equal(crop, preprocess.cut(frame, square)[..., ::-1])
 
 
+class TwoWays:
+    """A detector that takes its time for an image."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, frame_bgr):
+        self.calls.append("frame")
+        return []
+
+    def detect_image(self, image_bgr):
+        self.calls.append("image")
+        return [found([10, 10, 30, 30])]
+
+
+def test_images_are_detected_as_images_and_frames_of_a_video_as_frames(classifier):
+    detector = TwoWays()
+    pixels = np.zeros((60, 60, 3), np.uint8)
+    reader = Recogniser(detector, classifier)
+    assert len(reader(pixels)) == 1
+    assert [len(faces) for faces in reader.batch([pixels, pixels])] == [1, 1]
+    assert detector.calls == ["image"] * 3
+    detector.calls.clear()
+    view = loop.Reader(reader, loop.LiveConfig())(Frame(0, 0.0, pixels))
+    assert view.faces == ()
+    assert detector.calls == ["frame"]
+
+
 def test_red_is_red(classifier):
     frame = np.zeros((60, 60, 3), np.uint8)
     frame[..., 2] = 250

@@ -4,6 +4,7 @@ import hashlib
 import pickle
 import threading
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -183,6 +184,98 @@ def test_where_no_face_is_found_it_looks_once_more(
         np.testing.assert_allclose(face.box_xywh_px, width / 4)
 
 
+class Crowd(yunet.YuNet):
+    """A network that finds faces of 30 pixels or more in its input, and its calls.
+
+    The image's faces are given as boxes; each is found with the score of its pass.
+    """
+
+    def __init__(self, faces, width):
+        super().__init__(Path(__file__), side_px=640, score=0.65)
+        self.faces = np.array(faces, float)
+        self.width = width
+        self.widths = []
+
+    def _rows(self, frame):
+        self.widths.append(frame.shape[1])
+        scaled = self.faces * frame.shape[1] / self.width
+        rows = np.zeros((len(scaled), 15))
+        rows[:, :4] = scaled
+        rows[:, 14] = 0.6 + 0.1 * len(self.widths)
+        return rows[scaled[:, 2] >= 30].astype(np.float32)
+
+
+# One large face, and a row of small ones.
+LARGE = [100, 100, 400, 400]
+SMALL = [[60 * n + 20, 600, 45, 45] for n in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("width", "faces", "widths", "found"),
+    [
+        # Shrunk: the second pass sees the image at its own size, up to four times.
+        (1280, [LARGE, *SMALL], [640, 1280], 21),
+        (1920, [LARGE, *SMALL], [640, 1920], 21),
+        (6400, [LARGE, *SMALL], [640, 2560], 1),
+        # Not shrunk: there is nothing that the first pass did not see,
+        (600, [LARGE], [600], 1),
+        (640, [LARGE], [640], 1),
+        # unless it found no face.
+        (600, [[100, 100, 16, 16]], [600, 1200], 1),
+        (800, [[100, 100, 20, 20]], [640, 1280], 1),
+        (4000, [[100, 100, 60, 60]], [640, 2560], 1),
+        (600, [], [600, 1200], 0),
+    ],
+)
+def test_one_large_face_does_not_hide_small_ones(width, faces, widths, found):
+    crowd = Crowd(np.reshape(faces, (-1, 4)), width)
+    detections = crowd.detect_image(np.zeros((width * 3 // 4, width, 3), np.uint8))
+    assert crowd.widths == widths
+    assert len(detections) == found
+    expected = np.array(faces[:found], float).reshape(-1, 4)
+    received = np.array([face.box_xywh_px for face in detections]).reshape(-1, 4)
+    order = np.lexsort((received[:, 0], -received[:, 2]))
+    np.testing.assert_allclose(received[order], expected, atol=0.01)
+
+
+def test_a_frame_of_a_video_has_no_pass_more_than_one_that_finds_a_face():
+    crowd = Crowd([LARGE, *SMALL], 1280)
+    assert len(crowd(np.zeros((960, 1280, 3), np.uint8))) == 1
+    assert crowd.widths == [640]
+
+
+def mosaic(shared, seed, cell_px):
+    """Return 9 x 6 press photographs of 64 px in cells, and each one's middle."""
+    noise = np.random.default_rng(seed)
+    with zipfile.ZipFile(shared / "data" / "wild" / "faces.zip") as archive:
+        names = [name for name in archive.namelist() if name.endswith(".jpg")]
+        chosen = noise.choice(sorted(names), 54, replace=False)
+        faces = [np.frombuffer(archive.read(name), np.uint8) for name in chosen]
+    image = np.full((6 * cell_px, 9 * cell_px, 3), 127, np.uint8)
+    middles = []
+    for place, face in enumerate(faces):
+        row, column = divmod(place, 9)
+        y, x = row * cell_px, column * cell_px
+        face = cv2.imdecode(face, cv2.IMREAD_COLOR)
+        image[y:y + 64, x:x + 64] = cv2.resize(
+            face, (64, 64), interpolation=cv2.INTER_AREA
+        )
+        middles.append((x + 32, y + 32))
+    return image, np.array(middles)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("cell_px", [64, 213])
+def test_a_crowd_is_found(shared, detector_model, cell_px):
+    image, middles = mosaic(shared, 0, cell_px)
+    for detector in detectors(detector_model, side_px=640, score=0.65):
+        boxes = sorted_boxes(detector.detect_image(image))
+        centres = boxes[:, :2] + boxes[:, 2:] / 2
+        apart = np.abs(middles[:, None] - centres).max(axis=2)
+        assert (apart.min(axis=1) < 20).sum() >= 50
+        assert len(boxes) <= 54
+
+
 def photograph(shared, name="obama_and_biden.jpg"):
     path = shared / "media" / name
     if not path.exists():
@@ -258,10 +351,11 @@ def test_a_missing_model_file_is_named(tmp_path):
         yunet.OpenCvYuNet(tmp_path / "nosuch.onnx", side_px=640, score=0.65)
 
 
-def detectors(model):
-    found = [yunet.OpenCvYuNet(model, side_px=320, score=0.6)]
+def detectors(model, side_px=320, score=0.6):
+    settings = {"side_px": side_px, "score": score}
+    found = [yunet.OpenCvYuNet(model, **settings)]
     if yunet.importlib.util.find_spec("onnxruntime"):
-        found.append(yunet.OnnxYuNet(model, side_px=320, score=0.6, threads=2))
+        found.append(yunet.OnnxYuNet(model, threads=2, **settings))
     return found
 
 

@@ -4,12 +4,14 @@ Every format that the program reads back has one reader, and every reader runs i
 `reading`, which turns whatever a damaged file raises into one message.
 """
 
+import errno
 import hashlib
 import json
 import math
 import os
 import struct
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -37,12 +39,19 @@ DAMAGED = (
     # A damaged length asks for terabytes.
     MemoryError,
     RuntimeError,
+    # NumPy parses the header of an array as Python's literals.
+    SyntaxError,
     TypeError,
     ValueError,
     struct.error,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
+
+# The errnos of an OSError that is the content's fault: h5py's has none, and a seek to a
+# damaged offset is an invalid argument.
+CONTENT_ERRNOS = (None, errno.EINVAL, errno.EISDIR, errno.EOVERFLOW)
 
 
 @contextmanager
@@ -72,14 +81,18 @@ def reading(
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path} does not exist. {do}") from None
     except (*DAMAGED, *also, OSError) as error:
-        # h5py raises an OSError without a number where the content is damaged.
-        outside = isinstance(error, OSError) and error.errno is not None
-        if outside and not isinstance(error, IsADirectoryError):
+        if isinstance(error, OSError) and error.errno not in CONTENT_ERRNOS:
             raise OutsideError(f"{path} cannot be read: {error.strerror}.") from None
-        reason = str(error).partition("\n")[0][:200] or type(error).__name__
         raise UserError(
-            f"{path} is damaged or is not {what}: {reason.rstrip('.')}. {do}"
+            f"{path} is damaged or is not {what}: {_reason(error)}. {do}"
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip().partition("\n")[0][:200].rstrip(".")
+    if isinstance(error, KeyError):
+        return f"it lacks {text}"
+    return text or type(error).__name__
 
 
 @contextmanager

@@ -6,33 +6,34 @@ fusion, figures, comparison, gate.
 
 import dataclasses
 import json
+import math
+import os
+import warnings
 import zipfile
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
+from typing import IO
 from typing import Any
 
 import numpy as np
 
 from fer_tf import files
-from fer_tf.errors import OutsideError
+from fer_tf.config import checks
 from fer_tf.errors import UserError
 from fer_tf.labels import CLASSES
 from fer_tf.labels import NUM_CLASSES
 from fer_tf.sources.record import SPLITS
 
 METADATA = "metadata"
-# What NumPy was seen to raise on an archive that is damaged, encrypted or foreign.
-_DAMAGED = (
-    zipfile.BadZipFile,
-    EOFError,
-    KeyError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+MAKE_AGAIN = "Delete it, then run again the command that made it."
+
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,10 +190,12 @@ class Predictions:
         """Read what `save` wrote.
 
         Raises:
-            UserError: missing or not such a file, or of another class order.
+            UserError: the file is missing or damaged, or has another class order.
         """
-        arrays, metadata = read_arrays(path)
-        try:
+        with files.reading(path, "a file of predictions", MAKE_AGAIN):
+            arrays, metadata = read_arrays(path)
+            checks.of_type("model", metadata["model"], str)
+            checks.integer("view_seed", metadata["view_seed"], 0, 2**63)
             splits = {
                 split: SplitPredictions(
                     **{item.name: arrays[f"{split}/{item.name}"] for item in _COLUMNS}
@@ -206,8 +209,6 @@ class Predictions:
                 splits,
                 metadata.get("made_from", {}),
             )
-        except (KeyError, ValueError) as error:
-            raise UserError(f"{path} holds no predictions: {error}") from None
 
 
 def align(
@@ -245,22 +246,56 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read what `write_arrays` wrote: the arrays, and the metadata.
 
     Raises:
-        UserError: missing, damaged, or made with another class order.
-        OutsideError: the file cannot be read.
+        UserError: the file is missing or damaged, or has another class order.
+        OutsideError: the operating system cannot read the file.
     """
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = dict(stored)
+    with files.reading(path, "an archive of arrays", MAKE_AGAIN):
+        with zipfile.ZipFile(path) as archive:
+            arrays = {
+                info.filename.removesuffix(".npy"): _array(archive, info)
+                for info in archive.infolist()
+            }
         metadata = json.loads(arrays.pop(METADATA).item())
         classes = tuple(metadata["classes"])
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist.") from None
-    except _DAMAGED as error:
-        raise UserError(f"{path} is damaged or not ours: {error}") from None
-    except OSError as error:
-        raise OutsideError(f"{path} cannot be read: {error}") from None
     if classes != CLASSES:
         raise UserError(
             f"{path} has the classes {list(classes)}, expected {list(CLASSES)}."
         )
     return arrays, metadata
+
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    """Read one array, whose claimed size must be that of its bytes in the file.
+
+    `np.load` allocates what a damaged header claims, and does not verify the checksum
+    of an array that a damaged header made smaller.
+    """
+    held = os.fstat(archive.fp.fileno()).st_size
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size > held:
+        raise zipfile.BadZipFile(f"{info.filename} is packed or larger than the file")
+    with archive.open(info) as member, warnings.catch_warnings():
+        # NumPy takes a damaged header for one that Python 2 wrote, and warns.
+        warnings.simplefilter("ignore")
+        claimed = _claimed_bytes(member)
+    if claimed is not None and claimed != info.file_size:
+        raise ValueError(
+            f"{info.filename} claims {claimed} bytes, and has {info.file_size}"
+        )
+    with archive.open(info) as member:
+        array = np.lib.format.read_array(member, allow_pickle=False)
+        # The checksum is verified where the end is reached.
+        if member.read(1):
+            raise ValueError(f"{info.filename} is longer than its array")
+    return array
+
+
+def _claimed_bytes(member: IO[bytes]) -> int | None:
+    """Return the size of a `.npy` by its own header; None of pickled objects."""
+    version = np.lib.format.read_magic(member)
+    if version not in _HEADERS:
+        raise ValueError(f"its format has the unknown version {version}")
+    shape, _, dtype = _HEADERS[version](member)
+    if dtype.hasobject:
+        return None
+    # Without bytes of its own, an array could claim any number of elements.
+    return member.tell() + math.prod(shape) * max(1, dtype.itemsize)

@@ -1,4 +1,6 @@
 import dataclasses
+import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -102,27 +104,88 @@ def test_align_refuses_other_records_and_other_labels():
 
 
 def test_a_missing_or_damaged_file_is_named(tmp_path, answer):
-    with pytest.raises(UserError, match="none.npz does not exist"):
+    with pytest.raises(UserError, match="none.npz"):
         Predictions.load(tmp_path / "none.npz")
     path = tmp_path / "cut.npz"
     answer("m").save(path)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(UserError, match="cut.npz is damaged"):
+    with pytest.raises(UserError, match="cut.npz"):
         Predictions.load(path)
     np.savez(tmp_path / "foreign.npz", x=np.zeros(3))
-    with pytest.raises(UserError, match="foreign.npz is damaged or not ours"):
+    with pytest.raises(UserError, match="foreign.npz"):
         Predictions.load(tmp_path / "foreign.npz")
     for metadata in ("{}", "[]", '{"classes": null}'):
         np.savez(tmp_path / "foreign.npz", metadata=np.array(metadata))
-        with pytest.raises(UserError, match="foreign.npz is damaged or not ours"):
+        with pytest.raises(UserError, match="foreign.npz"):
             Predictions.load(tmp_path / "foreign.npz")
     # An archive whose first part says to be packed as nobody can unpack it.
     packed = bytearray((tmp_path / "foreign.npz").read_bytes())
     directory = packed.index(b"PK\x01\x02")
     packed[directory + 10] = packed[8] = 99
     path.write_bytes(packed)
-    with pytest.raises(UserError, match="cut.npz is damaged"):
+    with pytest.raises(UserError, match="cut.npz"):
         Predictions.load(path)
+
+
+@pytest.mark.parametrize("part", ["header", "directory", "end"])
+def test_no_flipped_bit_changes_what_is_read(tmp_path, part):
+    """CRC-32 covers the arrays; what surrounds them is covered by being checked."""
+    path, stored = tmp_path / "p.npz", Predictions("m", 1, {"test": two_rows()})
+    stored.save(path)
+    whole = path.read_bytes()
+    directory = whole.index(b"PK\x01\x02")
+    first, last = {
+        "header": (0, 200),
+        "directory": (directory, directory + 120),
+        "end": (len(whole) - 90, len(whole)),
+    }[part]
+    refused = 0
+    for bit in range(8 * first, 8 * last, 7):
+        path.write_bytes(flipped(whole, bit))
+        try:
+            loaded = Predictions.load(path)
+        except UserError as error:
+            assert str(path) in str(error)
+            refused += 1
+        else:
+            assert (loaded.model, loaded.view_seed) == ("m", 1)
+            assert_same(loaded.split("test"), two_rows())
+    assert refused > 20
+
+
+def flipped(content, bit):
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "shape", [(10**12, 7), (1, 7), (3, 7), (-1, 7), (10**30,), ()]
+)
+def test_an_array_is_as_large_as_it_claims_or_refused(tmp_path, shape, monkeypatch):
+    """Before anything of the claimed size is allocated."""
+    path = tmp_path / "p.npz"
+    raw = io.BytesIO()
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(raw, header)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", raw.getvalue() + bytes(2 * 7 * 4))
+    monkeypatch.setattr(np.lib.format, "read_array", lambda *a, **k: pytest.fail())
+    with pytest.raises(UserError, match="p.npz"):
+        predictions.read_arrays(path)
+
+
+@pytest.mark.parametrize("change", [{"model": 1}, {"view_seed": "a"}, {"made": 1}])
+def test_metadata_of_another_kind_are_refused(tmp_path, change):
+    names = {item.name for item in dataclasses.fields(SplitPredictions)}
+    arrays = {f"test/{name}": getattr(two_rows(), name) for name in names}
+    if "made" in change:
+        del arrays["test/labels"]
+    predictions.write_arrays(
+        tmp_path / "p.npz", arrays, **{"model": "m", "view_seed": 1, **change}
+    )
+    with pytest.raises(UserError, match="p.npz"):
+        Predictions.load(tmp_path / "p.npz")
 
 
 def test_pickled_objects_are_not_loaded(tmp_path):

@@ -1,5 +1,6 @@
 """`fer-tf data`: corpora to records, records to a manifest, and its inspection."""
 
+import logging
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from fer_tf.cli.options import recipe
 from fer_tf.config import Config
 from fer_tf.errors import CheckFailed
 from fer_tf.errors import UserError
+
+log = logging.getLogger(__name__)
 
 SHOWN_FINDINGS = 20
 folder = click.Path(path_type=Path, file_okay=False)
@@ -70,6 +73,7 @@ def clean_sources(
         for source, path in folders.items()
     }
     table.write(out, rows)
+    summary[table.SHA256] = files.sha256_of(out)
     files.write_json(out.with_suffix(".json"), summary)
     write_page(out, data_dir, pictures)
     return summary
@@ -188,25 +192,57 @@ def clean(config: Config, data_dir: Path | None, out: Path, pictures: bool) -> N
 
 @data.command()
 @click.option("--data-dir", type=folder, help="Where the records are.")
+@click.option(
+    "--accept",
+    is_flag=True,
+    help="Accept a manifest that was edited on purpose, if its rows are valid.",
+)
 @recipe("MANIFEST", tensorflow=True)
-def validate(config: Config, names: tuple[str, ...], data_dir: Path | None) -> None:
-    """Hold a manifest against its records; exit 1 and name the rows that differ.
+def validate(
+    config: Config, names: tuple[str, ...], data_dir: Path | None, accept: bool
+) -> None:
+    """Compare a manifest with its records; exit 1 and name the rows that differ.
 
     \b
     fer-tf data validate manifest.csv --data-dir data/records
+    fer-tf data validate manifest.csv --accept     after rows were edited by hand
     """
     from fer_tf.manifest import table
     from fer_tf.manifest.validate import validate as findings_of
 
     manifest = _manifest(names)
-    rows = table.read(manifest)
-    folders = _folders(manifest, data_dir or _data_dir(config))
+    rows = table.parse(manifest)
+    data_dir = data_dir or _data_dir(config)
+    folders = _folders(manifest, data_dir)
     findings = findings_of(rows, _read_all(folders, "validating"))
+    changed = table.changed(manifest)
+    if changed and not accept:
+        findings.append(f"{manifest} {table.CHANGED}")
     for finding in findings[:SHOWN_FINDINGS]:
         click.echo(finding)
     if findings:
         raise CheckFailed(f"{manifest}: {len(findings)} findings.")
+    if changed:
+        _accept(manifest, rows, data_dir)
     click.echo(f"{manifest}: {len(rows)} rows are as their records.")
+
+
+def _accept(manifest: Path, rows: Any, data_dir: Path) -> None:
+    """Write the report and the page of a manifest that was edited on purpose."""
+    from fer_tf import files
+    from fer_tf.manifest import table
+    from fer_tf.manifest.report import report
+
+    path = manifest.with_suffix(".json")
+    described = files.read_json(path)
+    summary = {
+        **described,
+        **report(rows, described["by_source"]),
+        table.SHA256: files.sha256_of(manifest),
+    }
+    files.write_json(path, summary)
+    write_page(manifest, data_dir, pictures=False)
+    click.echo(f"{path} now describes the manifest as it was edited.")
 
 
 @data.command()
@@ -220,7 +256,9 @@ def stats(manifest: Path) -> None:
     from fer_tf.manifest import report
     from fer_tf.manifest import table
 
-    rows = report.stats(table.read(manifest))
+    if table.changed(manifest):
+        log.warning("%s %s", manifest, table.CHANGED)
+    rows = report.stats(table.parse(manifest))
     numbers = [Column(name, justify="right") for name in (*rows.columns, "all")]
     shown = Table("source", "split", *numbers, box=box.SIMPLE, padding=0)
     for (source, split), counts in rows.iterrows():

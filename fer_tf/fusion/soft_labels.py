@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tf import files
 from fer_tf import predictions
+from fer_tf.config import checks
 from fer_tf.errors import UserError
 from fer_tf.labels import NUM_CLASSES
 
@@ -93,15 +95,14 @@ class SoftLabels:
         """Read what `save` wrote.
 
         Raises:
-            UserError: missing, damaged, or of another class order.
+            UserError: the file is missing or damaged, or has another class order.
         """
-        arrays, metadata = predictions.read_arrays(path)
-        try:
+        with files.reading(path, "a file of soft labels", predictions.MAKE_AGAIN):
+            arrays, metadata = predictions.read_arrays(path)
+            checks.integer("view_seed", metadata["view_seed"], 0, 2**63)
             return cls(
                 arrays["keys"],
                 arrays["log_probs"].astype(np.float32),
                 metadata["view_seed"],
                 metadata.get("made_from", {}),
             )
-        except (KeyError, ValueError) as error:
-            raise UserError(f"{path} holds no soft labels: {error}") from None

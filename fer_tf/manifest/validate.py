@@ -6,13 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from fer_tf import labels
 from fer_tf.manifest.clean import duplicate_pairs
 from fer_tf.manifest.clean import look_at
 from fer_tf.manifest.clean import rows_of
 from fer_tf.manifest.sketches import Sketches
+from fer_tf.manifest.table import findings as table_findings
 from fer_tf.manifest.table import kept
-from fer_tf.sources import SPLITS
 from fer_tf.sources import Record
 
 # What the manifest has of a record as it is.
@@ -39,35 +38,11 @@ def validate(table: pd.DataFrame, records: Iterable[Record]) -> list[str]:
         seen = look_at(records, sketches)
         pairs = duplicate_pairs(seen, sketches)
     return [
-        *_rows(table),
+        *table_findings(table),
         *_leaks(table),
         *_near_leaks(table, seen, pairs),
         *_records(table, seen.set_index("key")),
     ]
-
-
-def _rows(table: pd.DataFrame) -> Iterator[str]:
-    """Yield what a row says that cannot be."""
-    for row in table[~table["split"].isin(SPLITS)].itertuples():
-        yield f"{row.key}: the split {row.split!r} is none of {', '.join(SPLITS)}"
-    rows = table[kept(table)]
-    for row in rows[~rows["label"].isin(labels.CLASSES)].itertuples():
-        yield f"{row.key}: kept, but its label {row.label!r} is none of ours"
-    for row in rows.itertuples():
-        if not _is_distribution(row.distribution):
-            yield f"{row.key}: kept, but {row.distribution!r} is no distribution"
-
-
-def _is_distribution(text: str) -> bool:
-    try:
-        parts = np.array(text.split(), float)
-    except ValueError:
-        return False
-    return (
-        len(parts) == labels.NUM_CLASSES
-        and bool((parts >= 0).all())
-        and abs(parts.sum() - 1) < 1e-4
-    )
 
 
 def _leaks(table: pd.DataFrame) -> Iterator[str]:

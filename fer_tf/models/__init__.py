@@ -25,7 +25,7 @@ from fer_tf.models.mobilenet import mobilenetv3_large_minimalistic
 from fer_tf.models.normalization import MOMENTUM
 from fer_tf.models.normalization import fused
 from fer_tf.models.resnet import resnet18
-from fer_tf.models.weights import files as weights_files
+from fer_tf.models.weights import files_of as weights_files
 
 # From the side of the input in pixels; with `imagenet=True`, ImageNet's weights.
 MODELS: dict[str, Callable[..., keras.Model]] = {
@@ -90,7 +90,7 @@ def build(
     check(name, side)
     if head not in HEADS:
         raise unknown_name("head", head, HEADS)
-    files = first_weights.files(name, weights)
+    files = first_weights.files_of(name, weights)
     keras.utils.set_random_seed(seed)
     with _policy(precision):
         backbone = _backbone(name, side, imagenet=weights == first_weights.IMAGENET)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from fer_tf import files
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 
@@ -17,7 +18,7 @@ SUFFIX = ".weights.h5"
 WITHOUT_IMAGENET = ("resnet18",)
 
 
-def files(name: str, weights: str) -> list[Path]:
+def files_of(name: str, weights: str) -> list[Path]:
     """Return the file that a model's first weights are read from, if any.
 
     Raises:
@@ -46,20 +47,21 @@ def load(model: keras.Model, path: Path) -> None:
     """Read a model's weights from a file.
 
     Raises:
-        UserError: the file is damaged, or of another model.
+        UserError: the file is missing or damaged, or has weights of another model.
+        OutsideError: the operating system cannot read the file.
     """
-    try:
-        with warnings.catch_warnings():
-            # Of layers that stay as they were drawn, Keras only warns.
-            warnings.simplefilter("error", UserWarning)
-            model.load_weights(path)
-    except (ValueError, KeyError, OSError, UserWarning) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(
-            f"{path} has no weights for {model.name}: {reason} Expected a file that "
-            "`save_weights` wrote of the same model, with the same `enlarge` and the "
-            f"same `head`. Give that, or model.weights={NONE}."
-        ) from None
+    do = (
+        "Expected a file that `save_weights` wrote of the same model, with the same "
+        "`enlarge` and the same `head`. Give such a file, train the model again, or "
+        f"give model.weights={NONE}."
+    )
+    with (
+        files.reading(path, f"a file of weights for {model.name}", do, UserWarning),
+        warnings.catch_warnings(),
+    ):
+        # Keras only warns of layers that keep their initial weights.
+        warnings.simplefilter("error", UserWarning)
+        model.load_weights(path)
 
 
 @contextmanager

@@ -11,7 +11,9 @@ pytest.importorskip("tensorflow_datasets")
 
 import tfds_builders  # noqa: E402
 from fer_tf import config as recipes  # noqa: E402
+from fer_tf import files  # noqa: E402
 from fer_tf.cli import main  # noqa: E402
+from fer_tf.errors import UserError  # noqa: E402
 from fer_tf.manifest import table  # noqa: E402
 
 COUNT = "data.drawn_count=40"
@@ -69,7 +71,36 @@ def test_validate_names_the_row_that_is_wrong(manifest, data_dir):
     result = run("validate", manifest, "--data-dir", data_dir)
     assert result.exit_code == 1
     assert f"{rows.loc[5, 'key']}: its pixels changed" in result.stdout
-    assert "1 finding" in result.stderr
+    # And that the manifest is not as it was written.
+    assert "2 findings" in result.stderr
+
+
+def test_an_edited_manifest_is_refused_until_it_is_accepted(manifest, data_dir):
+    rows = table.read(manifest)
+    rows.loc[5, "excluded"] = "by hand"
+    rows.loc[6, "group"] = "mine"
+    table.write(manifest, rows)
+    with pytest.raises(UserError) as error:
+        table.read(manifest)
+    assert "--accept" in str(error.value) and str(manifest) in str(error.value)
+    assert run("validate", manifest, "--data-dir", data_dir).exit_code == 1
+
+    accepted = run("validate", manifest, "--accept", "--data-dir", data_dir)
+    assert accepted.exit_code == 0, accepted.output
+    assert (table.read(manifest) == rows).all().all()
+    summary = files.read_json(manifest.with_suffix(".json"))
+    assert (summary["kept"], summary["rows"]) == (39, 40)
+    assert summary["by_source"]["drawn_faces"]["attempted"] == 40
+    assert run("validate", manifest, "--data-dir", data_dir).exit_code == 0
+
+
+def test_what_is_wrong_is_not_accepted(manifest, data_dir):
+    rows = table.read(manifest)
+    rows.loc[5, "split"] = "tst"
+    table.write(manifest, rows)
+    result = run("validate", manifest, "--accept", "--data-dir", data_dir)
+    assert result.exit_code == 1 and rows.loc[5, "key"] in result.stdout
+    assert table.changed(manifest)
 
 
 @pytest.mark.parametrize("report", ["{}", "[]"])
@@ -94,13 +125,14 @@ def test_what_is_built_already_is_told(data_dir, caplog):
     assert "Delete it to read raw files anew" in caplog.text
 
 
-def test_stats_show_a_split_that_is_none(manifest):
+def test_stats_show_a_split_that_is_none(manifest, caplog):
     """`validate` is there to say what is wrong with it."""
     rows = table.read(manifest)
     rows.loc[5, "split"] = "tst"
     table.write(manifest, rows)
     result = run("stats", manifest)
     assert result.exit_code == 0 and "tst" in result.stdout
+    assert [each.levelname for each in caplog.records] == ["WARNING"]
 
 
 def test_stats_are_a_table_with_every_class(manifest):
@@ -122,7 +154,7 @@ def test_a_corpus_that_is_not_there_is_the_users_mistake(tmp_path):
         (("build", "drawn_face"), "Did you mean 'drawn_faces'"),
         (("build", "rafdb", "--raw", "nowhere"), "rafdb needs EmoLabel/"),
         (("clean", "fer2013", "--data-dir", "nowhere"), "fer-tf data build fer2013"),
-        (("stats", "nowhere.csv"), "there is no manifest nowhere.csv"),
+        (("stats", "nowhere.csv"), "nowhere.csv"),
         (("validate",), "expected one MANIFEST"),
         (("stats",), "Missing argument 'MANIFEST'"),
     ],

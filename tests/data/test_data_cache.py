@@ -65,10 +65,8 @@ def test_what_is_not_there_is_not_found(folder):
     assert cache.find(folder, 4) is None
 
 
-@pytest.mark.parametrize(
-    "name", ["pixels.u8", "plain.u8", "pixels.npy", "plain.npy", "squares.npy"]
-)
-@pytest.mark.parametrize("length", [0, 3, -1])
+@pytest.mark.parametrize("name", [*cache.FILES, cache.INDEX])
+@pytest.mark.parametrize("length", [0, 3, -2])
 def test_a_damaged_folder_is_not_found_and_made_anew(folder, name, length):
     write(folder, made())
     content = (folder / name).read_bytes()
@@ -76,6 +74,35 @@ def test_a_damaged_folder_is_not_found_and_made_anew(folder, name, length):
     assert cache.find(folder, len(SHAPES)) is None
     same(write(folder, made()), made())
     assert [path.name for path in folder.parent.iterdir()] == ["abc"]
+
+
+@pytest.mark.parametrize("name", [*cache.FILES, cache.INDEX])
+def test_no_flipped_bit_changes_a_crop(folder, name, caplog):
+    whole = write(folder, made())
+    content = (folder / name).read_bytes()
+    lost = 0
+    for bit in range(0, 8 * len(content), 8 * len(content) // 20):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        (folder / name).write_bytes(changed)
+        caplog.clear()
+        found = cache.find(folder, len(SHAPES))
+        if found is None:
+            lost += 1
+            assert [each.levelname for each in caplog.records] == ["WARNING"]
+            assert str(folder) in caplog.text
+        else:
+            # Of white space in the index.
+            same(found, whole)
+    assert lost > 10 if name == cache.INDEX else lost >= 20
+
+
+def test_a_folder_of_an_earlier_version_is_made_again(folder):
+    write(folder, made())
+    (folder / cache.INDEX).unlink()
+    assert cache.find(folder, len(SHAPES)) is None
+    same(write(folder, made()), made())
+    same(cache.find(folder, len(SHAPES)), made())
 
 
 def test_writing_that_is_stopped_leaves_nothing(folder):

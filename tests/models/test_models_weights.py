@@ -9,6 +9,7 @@ import pytest
 from fer_tf import models
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
+from fer_tf.models import weights as first_weights
 from fer_tf.models.head import MOMENTUM
 
 SIDE = 32
@@ -121,12 +122,41 @@ def test_another_kind_of_file_is_refused(tmp_path):
 def test_weights_of_another_model_are_refused(tmp_path):
     path = tmp_path / "other.weights.h5"
     models.build("mobilenetv3_large_minimalistic", size=SIDE).save_weights(path)
-    with pytest.raises(UserError, match="no weights for resnet18.*the same model"):
+    with pytest.raises(UserError, match="other.weights.h5"):
         models.build("resnet18", size=SIDE, weights=str(path))
 
 
 def test_a_damaged_file_is_refused(tmp_path):
     path = tmp_path / "bad.weights.h5"
     path.write_bytes(b"not HDF5")
-    with pytest.raises(UserError, match="no weights for resnet18"):
+    with pytest.raises(UserError, match="bad.weights.h5"):
         models.build("resnet18", size=SIDE, weights=str(path))
+
+
+def tiny():
+    layers = [keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(2)]
+    return keras.Sequential(layers, name="tiny")
+
+
+def test_flipped_bits_end_in_no_traceback(tmp_path):
+    """HDF5 has no checksums: where it notices damage, it raises almost anything."""
+    path = tmp_path / "tiny.weights.h5"
+    tiny().save_weights(path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    model, refused = tiny(), 0
+    for bit in rng.choice(8 * len(whole), 60, replace=False):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << int(bit) % 8
+        path.write_bytes(damaged)
+        try:
+            first_weights.load(model, path)
+        except UserError as error:
+            assert str(path) in str(error)
+            refused += 1
+    assert refused > 2
+
+
+def test_missing_weights_are_named(tmp_path):
+    with pytest.raises(UserError, match="none.weights.h5"):
+        first_weights.load(tiny(), tmp_path / "none.weights.h5")

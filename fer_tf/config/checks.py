@@ -53,3 +53,37 @@ def of_type(what: str, value: object, kind: type) -> None:
     """Raise UserError unless `value` is an instance of `kind`."""
     if not isinstance(value, kind):
         raise UserError(f"{what} must be {kind.__name__}, received {value!r:.80}.")
+
+
+# Suffixes and folders are appended, and Windows allows 260 characters in a whole path.
+MAX_FILE_NAME = 80
+_FORBIDDEN = frozenset('<>:"/\\|?*')
+_DEVICES = frozenset(
+    ["CON", "PRN", "AUX", "NUL"]
+    + [f"{port}{digit}" for port in ("COM", "LPT") for digit in "0123456789¹²³"]
+)
+
+
+def file_name(what: str, value: str) -> None:
+    """Raise UserError unless `value` can name a file or a folder on every system."""
+    if not _is_file_name(value):
+        raise UserError(
+            f"{what} must be the name of a file, not a path: at most {MAX_FILE_NAME} "
+            f"characters, none of them {' '.join(sorted(_FORBIDDEN))}; a letter, a "
+            "digit or _ at the beginning, no dot or space at the end, and no device "
+            f"of Windows, such as CON. Received {value[: MAX_FILE_NAME + 1]!r}."
+        )
+
+
+def _is_file_name(value: str) -> bool:
+    if not value or len(value) > MAX_FILE_NAME:
+        return False
+    return (
+        value.isprintable()
+        and (value[0].isalnum() or value[0] == "_")
+        and value[-1] not in ". "
+        and not _FORBIDDEN & {*value}
+        and value.partition(".")[0].strip().upper() not in _DEVICES
+        # In bytes most file systems allow 255.
+        and len(value.encode()) <= 2 * MAX_FILE_NAME
+    )

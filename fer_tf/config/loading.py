@@ -3,18 +3,25 @@
 import dataclasses
 import typing
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from fer_tf.config import yaml_text
 from fer_tf.config.recipe import Config
+from fer_tf.config.stages import TrainConfig
+from fer_tf.config.yaml_text import brief
 from fer_tf.errors import UserError
 from fer_tf.errors import unknown_name
 
 SMOKE_SIZE = 64
 SMOKE_BATCH = 8
+# Of two names, by difflib; less similar ones are not suggested.
+LEAST_SIMILARITY = 0.5
 
 
 def load(path: Path | None = None, overrides: Iterable[str] = ()) -> Config:
@@ -36,8 +43,8 @@ def load(path: Path | None = None, overrides: Iterable[str] = ()) -> Config:
         keys, value = _parse(override)
         if keys == ["base"]:
             raise UserError(
-                f"expected an override, received {override!r}: a base is for recipes' "
-                "files. Give it as --config."
+                f"expected an override, received {brief(override)}: a base is for "
+                "config files. Give it as --config."
             )
         if keys[0] == "train":
             _put(for_all, keys[1:], value)
@@ -115,14 +122,9 @@ def _tree_of(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     Args:
         above: the files whose base it is.
     """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise UserError(f"there is no config {path}. Give one with --config.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the config {path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"the config {path} is not YAML: {error}") from None
+    tree = yaml_text.read(path, "the config")
+    # An empty file is a config that changes nothing; `false` and `0` are mistakes.
+    tree = {} if tree is None else tree
     if not isinstance(tree, dict):
         raise UserError(f"the config {path} must be keys and values.")
     base = tree.pop("base", None)
@@ -131,7 +133,7 @@ def _tree_of(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     above = (*above, path.resolve())
     if not isinstance(base, str) or (path.parent / base).resolve() in above:
         raise UserError(
-            f"`base` of {path} must be another recipe's file, received {base!r}."
+            f"`base` of {path} must be another recipe's file, received {brief(base)}."
         )
     return _merge(_tree_of(path.parent / base, above), tree)
 
@@ -168,29 +170,26 @@ def _spread_train(tree: dict[str, Any], for_all: dict[str, Any]) -> dict[str, An
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise UserError(f"{where} must be keys and values, received {value!r}.")
+        raise UserError(f"{where} must be keys and values, received {brief(value)}.")
     return value
 
 
 def _list(value: Any, where: str) -> list | tuple:
     if not isinstance(value, list | tuple):
-        raise UserError(f"{where} must be a list, received {value!r}.")
+        raise UserError(f"{where} must be a list, received {brief(value)}.")
     return value
 
 
 def _parse(override: str) -> tuple[list[str], Any]:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise UserError(f"expected dotted.key=value, received {override!r}.")
-    try:
-        return key.split("."), yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UserError(f"{text!r} is no YAML value, in {override!r}.") from None
+        raise UserError(f"expected dotted.key=value, received {brief(override)}.")
+    return key.split("."), yaml_text.parse(text, f"the value of {key}")
 
 
 def _put(tree: dict[str, Any], keys: list[str], value: Any) -> None:
     if not keys:
-        raise UserError(f"expected train.KEY=value, received train={value!r}.")
+        raise UserError(f"expected train.KEY=value, received train={brief(value)}.")
     for key in keys[:-1]:
         tree = tree.setdefault(key, {})
         if not isinstance(tree, dict):
@@ -204,7 +203,7 @@ def _build(kind: type, values: Any, where: str) -> Any:
     hints = typing.get_type_hints(kind)
     for key in values:
         if key not in hints:
-            raise unknown_name("config key", f"{where}{key}", _keys(where, hints))
+            raise _unknown_key(where, str(key), hints)
     arguments = {
         key: _convert(hints[key], value, f"{where}{key}")
         for key, value in _with_defaults(kind, values).items()
@@ -212,7 +211,8 @@ def _build(kind: type, values: Any, where: str) -> Any:
     try:
         return kind(**arguments)
     except TypeError:
-        raise UserError(f"{where or 'the config'} lacks a key: {values}.") from None
+        what = where or "the config"
+        raise UserError(f"{what} lacks a key: {brief(values)}.") from None
 
 
 def _with_defaults(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,8 +233,34 @@ def _default_of(item: dataclasses.Field) -> Any:
     return item.default
 
 
-def _keys(where: str, names: Iterable[str]) -> list[str]:
-    return [f"{where}{name}" for name in names] + ([] if where else ["train", "base"])
+def _unknown_key(where: str, key: str, hints: Iterable[str]) -> UserError:
+    """Return the error for a key that a section does not have.
+
+    The suggestion is the section's own key with the most similar name, or a key of
+    another section whose name is more similar: `smoothing_ms` is `live.smoothing_ms`.
+    """
+    names = [*hints, *(() if where else ("train", "base"))]
+    known = [f"{where}{name}" for name in names]
+
+    def similarity(candidate: str) -> float:
+        return SequenceMatcher(None, key, candidate.rpartition(".")[2]).ratio()
+
+    # Of equally similar names the first is taken, and the section's own come first.
+    best = max([*known, *all_keys()], key=similarity)
+    suggestion = best if similarity(best) >= LEAST_SIMILARITY else ""
+    return unknown_name("config key", f"{where}{key}", known, suggestion)
+
+
+def all_keys() -> list[str]:
+    """Return every dotted key that an override may name, and those of sections."""
+    return [*_keys_of(TrainConfig, "train."), *_keys_of(Config, "")]
+
+
+def _keys_of(kind: type, where: str) -> Iterator[str]:
+    for name, hint in typing.get_type_hints(kind).items():
+        yield f"{where}{name}"
+        if dataclasses.is_dataclass(hint):
+            yield from _keys_of(hint, f"{where}{name}.")
 
 
 def _convert(kind: Any, value: Any, where: str) -> Any:
@@ -258,7 +284,7 @@ def _scalar(kind: type, value: Any, where: str) -> Any:
             pass
     if type(value) is not kind:
         raise UserError(
-            f"{where} must be {kind.__name__}, received {value!r} "
+            f"{where} must be {kind.__name__}, received {brief(value)} "
             f"({type(value).__name__})."
         )
     return value

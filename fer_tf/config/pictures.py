@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from fer_tf.config.checks import file_name
 from fer_tf.config.checks import not_negative
 from fer_tf.config.checks import one_of
 from fer_tf.config.checks import positive
@@ -39,6 +40,8 @@ class DataConfig:
     dummy: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for source in self.sources:
+            file_name("a source in data.sources", source)
         one_of("data.disagreeing", self.disagreeing, ("list", "merge"))
         if not 0 <= self.ferplus_weight <= 1:
             raise UserError(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from dataclasses import field
 
+from fer_tf.config.checks import file_name
 from fer_tf.config.checks import not_negative
 from fer_tf.config.checks import one_of
 from fer_tf.config.pictures import AugmentConfig
@@ -128,6 +129,7 @@ class Config:
     live: LiveConfig = LiveConfig()
 
     def __post_init__(self) -> None:
+        file_name("experiment", self.experiment)
         if not 0 <= self.seed <= MOST_SEED:
             raise UserError(
                 f"seed must be in 0..{MOST_SEED}, received {self.seed}."

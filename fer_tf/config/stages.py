@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fer_tf.config.checks import below_one
+from fer_tf.config.checks import file_name
 from fer_tf.config.checks import not_negative
 from fer_tf.config.checks import one_of
 from fer_tf.config.checks import positive
@@ -27,6 +28,8 @@ class ModelConfig:
     head: str = "linear"
 
     def __post_init__(self) -> None:
+        # A teacher's folder has this name.
+        file_name("model.name", self.name)
         one_of("model.head", self.head, ("linear", "arcface"))
         below_one("model.dropout", self.dropout)
         if not 1 <= self.enlarge <= 8:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fer_tf import metrics
 from fer_tf import predictions
+from fer_tf.config import yaml_text
+from fer_tf.config.yaml_text import brief
 from fer_tf.errors import UserError
 from fer_tf.errors import unknown_name
 from fer_tf.predictions import SplitPredictions
@@ -60,10 +60,7 @@ def load_rules(path: Path = SHIPPED) -> list[Rule]:
     Raises:
         UserError: no such file, no rule, an unknown figure, a limit that is no number.
     """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"the rules {path} cannot be read: {error}") from None
+    tree = yaml_text.read(path, "the rules file")
     if not isinstance(tree, dict) or not tree:
         raise UserError(f"the rules {path} must hold {' or '.join(KINDS)}.")
     return [
@@ -121,13 +118,15 @@ def _rules(kind: str, limits: Any, path: Path) -> list[Rule]:
     if kind not in KINDS:
         raise unknown_name("rule", str(kind), KINDS)
     if not isinstance(limits, dict) or not limits:
-        raise UserError(f"{kind} in {path} must be figures and limits, not {limits!r}.")
+        raise UserError(
+            f"{kind} in {path} must be figures and limits, received {brief(limits)}."
+        )
     for figure, limit in limits.items():
         if figure not in FIGURES:
             raise unknown_name("figure", str(figure), FIGURES)
         if type(limit) not in (int, float) or not 0 <= limit < math.inf:
             raise UserError(
                 f"{kind}.{figure} in {path} must be a number of 0 or more, "
-                f"received {limit!r}."
+                f"received {brief(limit)}."
             )
     return [Rule(figure, float(limit), KINDS[kind]) for figure, limit in limits.items()]

@@ -13,6 +13,7 @@ from typing import Any
 from fer_tf import config as recipes
 from fer_tf import files
 from fer_tf.calibration import Calibration
+from fer_tf.config.checks import file_name
 from fer_tf.data import pipeline
 from fer_tf.evaluation import pictures as pixels
 from fer_tf.evaluation import predict
@@ -30,7 +31,14 @@ ASKED = ("validation", "test")
 
 
 def folder(subject: Subject, crops: str) -> Path:
-    """Return where a model's evaluation lies, unless it is said."""
+    """Return the default folder of a model's evaluation.
+
+    Raises:
+        UserError: The model's name would lead out of that folder, or cannot be a
+            folder's name.
+    """
+    for part in subject.name.split("/"):
+        file_name("without --out, the name of a model", part)
     suffix = "" if crops == "one" else "-ten-crops"
     return subject.experiment.root / "evaluations" / f"{subject.name}{suffix}"
 

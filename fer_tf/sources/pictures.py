@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from fer_tf import labels
+from fer_tf.config.checks import file_name
 from fer_tf.errors import UserError
 from fer_tf.sources import disk
 from fer_tf.sources import folders
@@ -43,6 +44,8 @@ def check_name(name: str) -> None:
             "pictures of your own need a name of small letters, digits and _ that "
             f"begins with a letter, received {name!r}."
         )
+    # Also shorter than a path may be, and no device of Windows.
+    file_name("the name of pictures of your own", name)
 
 
 def find(folder: Path) -> Path:

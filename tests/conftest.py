@@ -9,6 +9,30 @@ from fer_tf.live import yunet_model
 from fer_tf.preprocess import FaceSpec
 
 SHARED = Path(__file__).parents[2] / "shared"
+LIMIT = "call_limit_s"
+
+
+def pytest_addoption(parser):
+    parser.addini(LIMIT, "Seconds that a test's call may take unless marked slow")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Fail a test that takes long and is not marked so: the default suite stays short.
+
+    Only the call counts: whichever test comes first pays for a shared fixture's set-up.
+    """
+    report = yield
+    limit_s = float(item.config.getini(LIMIT))
+    is_slow = item.get_closest_marker("slow") is not None
+    if report.when == "call" and report.passed and not is_slow:
+        if report.duration > limit_s:
+            report.outcome = "failed"
+            report.longrepr = (
+                f"{item.nodeid} took {report.duration:.1f} s, and {LIMIT} is "
+                f"{limit_s:g}. Make it faster, or mark it `@pytest.mark.slow`."
+            )
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,9 @@ markers = slow
 
 def test_an_unmarked_test_over_the_limit_fails(tmp_path):
     shutil.copy(Path(__file__).parents[1] / "conftest.py", tmp_path)
+    idle = "\n\ndef load():\n    return 0.0\n"
+    with open(tmp_path / "conftest.py", "a") as file:
+        file.write(idle)
     (tmp_path / "test_times.py").write_text(TESTS)
     (tmp_path / "setup.cfg").write_text(SETTINGS)
     done = subprocess.run(

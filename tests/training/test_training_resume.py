@@ -1,5 +1,6 @@
 """A run that is killed anywhere ends as one that was not."""
 
+import itertools
 import json
 import random
 import subprocess
@@ -11,13 +12,111 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fer_tf import files
 from fer_tf.config import TrainConfig
 from fer_tf.errors import UserError
+from fer_tf.experiment import RunFolder
+from fer_tf.training import loop
 from fer_tf.training.average import Average
+from fer_tf.training.board import Board
 from fer_tf.training.checkpoints import Checkpoint
+from fer_tf.training.epochs import Epochs
 from fer_tf.training.schedules import adamw
+from fer_tf.training.tasks import Supervised
 
 TRAIN = TrainConfig()
+STEPS = 4
+
+
+class Killed(BaseException):
+    """Ends a run in this process where SIGKILL would end it."""
+
+
+def after(calls, function=lambda *_: None):
+    """Return a function that does as `function` does `calls` times, then is killed."""
+    left = itertools.count(calls, -1)
+
+    def called(*arguments):
+        if next(left) <= 0:
+            raise Killed
+        return function(*arguments)
+
+    return called
+
+
+def rows_of(epoch):
+    rng = np.random.default_rng([9, epoch])
+    label = rng.integers(0, 7, 8 * STEPS)
+    target = np.eye(7, dtype=np.float32)[label]
+    if epoch == 1:
+        target[8:16] = np.nan
+    image = rng.integers(0, 256, (len(label), 4, 4, 3)).astype(np.uint8)
+    return {"image": image, "target": target, "row": np.arange(len(label))}
+
+
+def epoch_of(epoch, first, share):
+    rows = tf.data.Dataset.from_tensor_slices(rows_of(epoch))
+    return rows.batch(8).skip(first)
+
+
+def validated(model):
+    score = float(np.abs(model.predict_on_batch(rows_of(99)["image"])).mean())
+    return {"accuracy": score, "macro_f1": score, "nll": score, "ece": score}
+
+
+def train_here(folder, clock=None, validate=validated):
+    """Train in this process, saving at every step; return weights and history."""
+    keras.utils.set_random_seed(5)
+    tf.config.experimental.enable_op_determinism()
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Flatten(),
+            keras.layers.Dense(16),
+            keras.layers.BatchNormalization(momentum=0.9),
+            keras.layers.ReLU(),
+            keras.layers.Dropout(0.2, seed=1),
+            keras.layers.Dense(7),
+        ]
+    )
+    summary = loop.train(
+        model,
+        Supervised(),
+        Epochs(epoch_of, STEPS, 8, list),
+        validate,
+        TrainConfig(epochs=3, learning_rate=0.01, ema=0.9),
+        RunFolder(folder),
+        Board(RunFolder(folder), "test"),
+        clock=clock or itertools.count(0, 300).__next__,
+    )
+    for figures in summary["history"]:
+        del figures["pictures_per_second"]
+    return model.get_weights(), summary["history"]
+
+
+def test_a_run_that_stops_anywhere_ends_as_one_that_does_not(tmp_path, monkeypatch):
+    """Within an epoch, between weights and metrics, and while it is validated."""
+    whole = train_here(tmp_path / "whole")
+    run = tmp_path / "run"
+    ticks = itertools.count(0, 300).__next__
+    with pytest.raises(Killed):
+        # It asks for the time at the start, and twice at a step that it saves.
+        train_here(run, clock=after(4, ticks))
+    saved = {path.stem for path in run.glob("checkpoints/*.index")}
+    assert saved and not (run / "best.weights.h5").exists()
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(files, "write_json", after(0))
+        train_here(run)
+    assert (run / "best.weights.h5").exists()
+    assert not (run / "training.json").exists()
+    with pytest.raises(Killed):
+        train_here(run, validate=after(1, validated))
+    assert len(json.loads((run / "training.json").read_text())["history"]) == 2
+    assert_same(train_here(run), whole)
+    # A step with NaN was skipped before the run was stopped, and stays counted.
+    assert [figures["skipped_steps"] for figures in whole[1]] == [0, 1, 0]
+
 
 PROGRAM = """
 import itertools
@@ -86,7 +185,7 @@ np.savez(folder / "final.npz", *model.get_weights())
 
 
 def start(folder, stop_at="never"):
-    """Start the same run as ever in `folder`; it saves its state at every step."""
+    """Start PROGRAM's run in `folder`; it saves its state at every step."""
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, folder, stop_at],
         stdout=subprocess.PIPE,

@@ -4,6 +4,7 @@ Every format that the program reads back has one reader, and every reader runs i
 `reading`, which turns whatever a damaged file raises into one message.
 """
 
+import csv
 import errno
 import hashlib
 import json
@@ -43,6 +44,7 @@ DAMAGED = (
     SyntaxError,
     TypeError,
     ValueError,
+    csv.Error,
     struct.error,
     tokenize.TokenError,
     zipfile.BadZipFile,

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from google.protobuf import json_format
 
 from fer_tf import files
 from fer_tf import labels
@@ -80,7 +82,17 @@ def rejects(folder: Path) -> dict[str, Any]:
 
 
 def read(folder: Path) -> Iterator[Record]:
-    """Yield the records in the folder that `locate` returned, always in one order."""
+    """Yield the records in the folder that `locate` returned, always in one order.
+
+    Raises:
+        UserError: `folder` holds no records, or its description is damaged.
+        OutsideError: the records are damaged.
+    """
+    with _reading(folder):
+        yield from _read(folder)
+
+
+def _read(folder: Path) -> Iterator[Record]:
     builder = _builder(folder)
     for split in SPLITS:
         if split not in builder.info.splits:
@@ -102,14 +114,39 @@ def read(folder: Path) -> Iterator[Record]:
 
 def count(folder: Path) -> int:
     """Return how many records the folder holds."""
-    splits = _builder(folder).info.splits
-    return sum(split.num_examples for split in splits.values())
+    with _reading(folder):
+        splits = _builder(folder).info.splits
+        return sum(split.num_examples for split in splits.values())
+
+
+def _reading(folder: Path) -> AbstractContextManager[None]:
+    do = "Delete that folder, and build it again: fer-tf data build"
+    # TFDS passes on what protobuf raises.
+    return files.reading(folder, "a folder of records", do, json_format.Error)
 
 
 def _builder(folder: Path) -> tfds.core.DatasetBuilder:
     if not folder.exists():
         raise UserError(f"there are no records in {folder}. See: fer-tf data build -h")
+    _verify_description(folder)
     return tfds.builder_from_directory(folder)
+
+
+def _verify_description(folder: Path) -> None:
+    """Compare the JSON files of TFDS with what they were when the records were built.
+
+    The records themselves have checksums; a changed description reads them otherwise.
+    """
+    saved = _saved_fingerprint(folder)
+    expected = saved["files"] if saved else {}
+    for name in sorted(expected):
+        path = folder / name
+        if path.suffix == ".json" and files.sha256_of(path) != expected[name]:
+            raise UserError(
+                f"{path} was damaged or changed since it was built: expected SHA-256 "
+                f"{expected[name][:12]}. Delete {folder}, and build it again: fer-tf "
+                "data build"
+            )
 
 
 def fingerprint(folder: Path) -> str:

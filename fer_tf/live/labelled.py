@@ -6,6 +6,7 @@ face changes at the stroke of a clock.
 """
 
 import csv
+import logging
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -21,11 +22,16 @@ from typing import TypeVar
 
 import numpy as np
 
+from fer_tf import files
 from fer_tf.errors import UserError
 from fer_tf.errors import unknown_name
 from fer_tf.labels import CLASSES
 from fer_tf.labels import INDEX
 from fer_tf.labels import NAMES
+from fer_tf.live.session import FRAMES_SHA256
+from fer_tf.live.session import SESSION
+
+log = logging.getLogger(__name__)
 
 HOLD_MS = 600.0
 AROUND_CHANGE_MS = 250.0
@@ -130,19 +136,14 @@ def read_intervals(path: Path) -> list[Interval]:
     Raises:
         UserError: it is not there, malformed, names an unknown class, or overlaps.
     """
-    try:
+    do = "It must have the columns start_ms,end_ms,label."
+    with files.reading(path, "a table of labels", do):
         intervals = [
             Interval(
                 float(line["start_ms"]), float(line["end_ms"]), _class(line["label"])
             )
-            for line in _lines(_text_of(path))
+            for line in _lines(path.read_text(encoding="utf-8-sig"))
         ]
-    except UserError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{path} must have the columns start_ms,end_ms,label: {error!r}."
-        ) from None
     for interval in intervals:
         if not interval.start_ms < interval.end_ms:
             raise UserError(f"{path}: {interval} ends before it begins.")
@@ -155,30 +156,35 @@ def read_intervals(path: Path) -> list[Interval]:
 def by_frame(path: Path, read: Callable[[list[dict[str, str]]], Seen]) -> list[Seen]:
     """Return what `read` makes of each frame's rows in a `frames.csv`.
 
-    Half a row, where the session was killed, is none.
+    Half a row, where the session was killed, is dropped. A warning says where the file
+    is not as a finished session wrote it: true labels may be edited by hand.
 
     Raises:
-        UserError: it is not there, or not a session's.
+        UserError: the file is missing or damaged, or is not a session's.
     """
-    whole, newline, _ = _text_of(path).rpartition("\n")
-    try:
+    _warn_if_changed(path)
+    with files.reading(path, "a session's frames.csv", "Make the session again."):
+        whole, newline, _ = path.read_text(encoding="utf-8-sig").rpartition("\n")
         return [
             read(list(lines))
             for _, lines in groupby(_lines(whole + newline), itemgetter("frame"))
         ]
-    except UserError:
-        raise
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not a session's frames.csv: {error!r}.") from None
 
 
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"there is no {path}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as a table: {error}.") from None
+def _warn_if_changed(path: Path) -> None:
+    summary = path.with_name(SESSION)
+    if not (path.is_file() and summary.is_file()):
+        return
+    content = files.read_json(summary)
+    expected = content.get(FRAMES_SHA256) if isinstance(content, dict) else None
+    # A session that was killed has none, and its last row may be half written.
+    if expected and content.get("finished") and files.sha256_of(path) != expected:
+        log.warning(
+            "%s was damaged or edited since the session ended: its SHA-256 is not the "
+            "one in %s.",
+            path,
+            SESSION,
+        )
 
 
 def _lines(text: str) -> Iterator[dict[str, str]]:

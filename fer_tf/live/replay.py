@@ -36,6 +36,9 @@ from fer_tf.runtime.classifier import Classifier
 # What may be overridden: all else was decided when the session was made.
 SMOOTHING = ("live.smoothing_ms", "live.hysteresis", "live.hold_ms")
 
+# No frame that a camera or a decoder returns is larger.
+MAX_COORDINATE_PX = 20_000
+
 log = logging.getLogger(__name__)
 
 
@@ -300,6 +303,9 @@ def _moment(lines: Sequence[Mapping[str, str]]) -> Moment:
 
 def _seen_face(line: Mapping[str, str]) -> SeenFace:
     box = np.array([float(line[name]) for name in "xywh"])
+    # Of a damaged file; NaN, which compares false, is refused too.
+    if not (np.abs(box) <= MAX_COORDINATE_PX).all():
+        raise ValueError(f"a box must lie in a frame, received {box.tolist()}")
     unknown = np.full((5, 2), np.nan)
     detection = Detection(box, unknown, float(line["detector_score"]))
     return SeenFace(int(line["face_id"]), detection, line["true_label"])

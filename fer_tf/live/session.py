@@ -24,6 +24,8 @@ from fer_tf.runtime.bundle import Bundle
 
 FRAMES = "frames.csv"
 SESSION = "session.json"
+# The key of `session.json` under which a finished session has its SHA-256.
+FRAMES_SHA256 = "frames_sha256"
 ANNOTATED = "annotated.mp4"
 RECORDED = "recorded.mkv"
 
@@ -166,6 +168,7 @@ class SessionLog:
             return
         ended = {
             "finished": True,
+            FRAMES_SHA256: files.sha256_of(self._folder / FRAMES),
             "film": film_entry(film, self._folder),
             **counts.to_dict(),
         }

@@ -1,5 +1,6 @@
 """Built records are found, read in one order, and known by their content."""
 
+import itertools
 import shutil
 
 import pytest
@@ -64,6 +65,40 @@ def test_damaged_records_are_told(folder, tmp_path):
         shard.write_bytes(shard.read_bytes()[:-500])
     with pytest.raises(OutsideError, match="damaged.*build them again"):
         list(records.read(copy))
+
+
+def damaged(path, count):
+    """Yield after each of `count` single bits of a file is flipped; then restore it."""
+    whole = path.read_bytes()
+    for bit in range(3, 8 * len(whole), 8 * len(whole) // count):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        yield bit
+    path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", ["features.json", "dataset_info.json"])
+def test_no_flipped_bit_of_a_description_is_read(folder, tmp_path, name):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    for _ in damaged(copy / name, 40):
+        with pytest.raises(UserError, match=name):
+            records.count(copy)
+        with pytest.raises(UserError, match=name):
+            next(records.read(copy))
+
+
+@pytest.mark.parametrize("name", ["features.json", "dataset_info.json"])
+def test_without_a_fingerprint_damage_ends_in_no_traceback(folder, tmp_path, name):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / records.FINGERPRINT_FILE).unlink()
+    refused = 0
+    for _ in damaged(copy / name, 12):
+        try:
+            list(itertools.islice(records.read(copy), 2))
+        except (UserError, OutsideError):
+            refused += 1
+    assert refused
 
 
 def test_pictures_are_not_decoded(folder):

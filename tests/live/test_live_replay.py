@@ -263,6 +263,25 @@ def test_a_session_that_was_killed_is_replayed_as_far_as_it_went(
     assert len(again) == len(columns(recorded, RAW)) - 1
 
 
+@pytest.mark.parametrize("value", ["nan", "1e9", "-inf"])
+def test_a_box_of_a_damaged_session_is_refused(recorded, every_pixel, tmp_path, value):
+    """A crop of a billion pixels would be asked for."""
+    path = recorded / "frames.csv"
+    with open(path, newline="") as file:
+        rows = [*csv.DictReader(file)]
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(row | {"w": value} if row["face_id"] else row for row in rows)
+    with pytest.raises(UserError, match="frames.csv"):
+        replay.replay(recorded, every_pixel, tmp_path / "again")
+
+
+def test_a_finished_session_has_the_digest_of_its_frames(session):
+    summary = files.read_json(session / "session.json")
+    assert summary["frames_sha256"] == files.sha256_of(session / "frames.csv")
+
+
 def test_what_was_changed_by_a_key_is_told(recorded, every_pixel, tmp_path, caplog):
     summary = files.read_json(recorded / "session.json")
     assert summary["seen_with"] == {"clahe": [True], "smoothing_ms": [200]}
@@ -367,7 +386,7 @@ def test_a_folder_that_is_no_session_is_named(every_pixel, tmp_path):
             replay.replay(tmp_path, every_pixel, tmp_path / "again")
     files.write_json(tmp_path / "session.json", {"source": "0", "bundle": {}})
     (tmp_path / "frames.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UserError, match="is not a session's frames.csv"):
+    with pytest.raises(UserError, match="frames.csv"):
         replay.replay(tmp_path, every_pixel, tmp_path / "again")
 
 
@@ -376,5 +395,5 @@ def test_a_row_that_was_cut_is_named(session):
     lines = path.read_text().splitlines()
     before_the_label = ",".join(lines[-1].split(",")[:22])
     path.write_text("\n".join([*lines[:-1], before_the_label]) + "\n")
-    with pytest.raises(UserError, match="is not a session's frames.csv"):
+    with pytest.raises(UserError, match="frames.csv"):
         score.read_frames(path)

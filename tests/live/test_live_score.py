@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 
+from fer_tf import files
 from fer_tf.errors import UserError
 from fer_tf.labels import CLASSES
 from fer_tf.live import labelled
@@ -202,10 +203,43 @@ def test_neighbours_that_agree_are_one(labels):
 
 def test_a_file_that_is_no_sessions_is_named(tmp_path):
     (tmp_path / "frames.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UserError, match="is not a session's frames.csv"):
+    with pytest.raises(UserError, match="frames.csv"):
         score.score(tmp_path)
-    with pytest.raises(UserError, match="^there is no"):
+    with pytest.raises(UserError, match="missing"):
         score.score(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("wrong", ["nan", "", "x", "9" * 5000])
+def test_a_cell_that_cannot_be_read_is_the_files_fault(tmp_path, wrong):
+    write(tmp_path, [(0, 1, "sad", wrong, 0, "sad")])
+    with pytest.raises(UserError, match="label|frames.csv"):
+        score.score(tmp_path)
+
+
+def test_a_field_without_an_end_is_named(tmp_path):
+    write(tmp_path, [(0, 1, "sad", "sad", 0, "sad")])
+    with open(tmp_path / "frames.csv", "a") as file:
+        file.write('"' + "x" * 200_000 + "\n")
+    with pytest.raises(UserError, match="frames.csv"):
+        score.score(tmp_path)
+
+
+def test_an_edited_session_is_scored_with_a_warning(tmp_path, caplog):
+    folder = shown(tmp_path / "s", turn, turn)
+    path = folder / "frames.csv"
+    summary = {"finished": True, "frames_sha256": files.sha256_of(path)}
+    files.write_json(folder / "session.json", summary)
+    score.score(folder)
+    assert not caplog.records
+    path.write_text(path.read_text().replace(",sad,", ",happy,"))
+    score.score(folder)
+    (warning,) = caplog.records
+    assert warning.levelname == "WARNING" and str(path) in warning.getMessage()
+    # A session that was killed has rows that nobody has counted.
+    caplog.clear()
+    files.write_json(folder / "session.json", summary | {"finished": False})
+    score.score(folder)
+    assert not caplog.records
 
 
 def shown(folder, answers, truths, face_id=1):

@@ -62,6 +62,41 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(optimize.brentq(slope, sharpest, flattest, xtol=1e-12)))
 
 
+def fit_balanced_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the T that minimizes the balanced NLL of softmax(logits / T).
+
+    The class prior that is divided out is the mean of softmax(logits / T), so it
+    changes with T. The loss has no closed slope and is flat where T is large, so the
+    minimum is bracketed on a grid first. T = 1 is returned with a warning where the
+    minimum lies at an end of the grid: all predictions are right, or none is better
+    than chance.
+
+    Args:
+        logits: [n, 7], predictions on validation.
+        labels: [n], integers.
+    """
+    logits = np.asarray(logits, np.float64)
+
+    def loss(log_temperature: float) -> float:
+        probs = metrics.softmax(logits / np.exp(log_temperature))
+        return metrics.balanced_nll(labels, probs, metrics.source_prior(probs))
+
+    grid = np.linspace(np.log(0.01), np.log(100), 65)
+    best = int(np.argmin([loss(each) for each in grid]))
+    if best in (0, len(grid) - 1):
+        log.warning(
+            "temperature scaling by balanced NLL failed: the %d predictions are all "
+            "correct, or no better than chance. T = 1 is used.",
+            len(labels),
+        )
+        return 1.0
+    bounds = (grid[best - 1], grid[best + 1])
+    found = optimize.minimize_scalar(
+        loss, bounds=bounds, method="bounded", options={"xatol": 1e-9}
+    )
+    return float(np.exp(found.x))
+
+
 def fit_vector(
     logits: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

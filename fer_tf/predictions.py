@@ -25,7 +25,7 @@ from fer_tf.config import checks
 from fer_tf.errors import UserError
 from fer_tf.labels import CLASSES
 from fer_tf.labels import NUM_CLASSES
-from fer_tf.sources.record import SPLITS
+from fer_tf.sources.record import MANIFEST_SPLITS
 
 METADATA = "metadata"
 MAKE_AGAIN = "Delete it, then run again the command that made it."
@@ -142,7 +142,7 @@ class Predictions:
     Attributes:
         model: its name, as the report calls it.
         view_seed: the seed of the training views that were answered.
-        splits: by name, some of `sources.record.SPLITS`.
+        splits: by name, some of `sources.record.MANIFEST_SPLITS`.
         made_from: the SHA-256 of the files behind it, `manifest` and `weights`, where
             they are known.
     """
@@ -153,9 +153,11 @@ class Predictions:
     made_from: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.splits) - set(SPLITS))
+        unknown = sorted(set(self.splits) - set(MANIFEST_SPLITS))
         if unknown:
-            raise ValueError(f"`splits` must be among {SPLITS}, received {unknown}.")
+            raise ValueError(
+                f"`splits` must be among {MANIFEST_SPLITS}, received {unknown}."
+            )
 
     def split(self, name: str) -> SplitPredictions:
         """Return the answers to the split called `name`.
@@ -200,7 +202,7 @@ class Predictions:
                 split: SplitPredictions(
                     **{item.name: arrays[f"{split}/{item.name}"] for item in _COLUMNS}
                 )
-                for split in SPLITS
+                for split in MANIFEST_SPLITS
                 if f"{split}/keys" in arrays
             }
             return cls(

@@ -10,6 +10,7 @@ from fer_tf.calibration import Calibration
 from fer_tf.calibration import Scaling
 from fer_tf.calibration import abstain_threshold
 from fer_tf.calibration import cross_calibrated
+from fer_tf.calibration import fit_balanced_temperature
 from fer_tf.calibration import fit_temperature
 from fer_tf.calibration import fit_vector
 from fer_tf.calibration import halves
@@ -279,3 +280,30 @@ def test_what_is_no_calibration_is_named(tmp_path, content):
     (tmp_path / "other.json").write_text(content)
     with pytest.raises(UserError, match="other.json"):
         Calibration.load(tmp_path / "other.json")
+
+
+def balanced_loss(logits, labels, temperature):
+    probs = metrics.softmax(logits / temperature)
+    return metrics.balanced_nll(labels, probs, metrics.source_prior(probs))
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5, 12.0])
+def test_the_balanced_temperature_is_the_minimum_of_a_fine_grid(temperature):
+    logits, labels = drawn(temperature)
+    # Rare classes: most rows of classes 0 to 3 are removed.
+    keep = (labels > 3) | (np.arange(len(labels)) % 9 == 0)
+    logits, labels = logits[keep], labels[keep]
+    found = fit_balanced_temperature(logits, labels)
+    losses = [
+        balanced_loss(logits, labels, found * factor)
+        for factor in np.geomspace(0.5, 2, 81)
+    ]
+    assert balanced_loss(logits, labels, found) <= min(losses) + 1e-9
+    assert found == pytest.approx(temperature, rel=0.2)
+
+
+def test_a_balanced_temperature_that_does_not_exist_is_one(caplog):
+    logits = 5.0 * np.eye(7)
+    with caplog.at_level(logging.WARNING):
+        assert fit_balanced_temperature(logits, np.arange(7)) == 1.0
+    assert len(caplog.records) == 1

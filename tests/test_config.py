@@ -235,3 +235,32 @@ def test_a_coverage_that_no_set_can_have_is_refused(wanted):
 def test_an_unknown_calibration_method_names_the_nearest():
     with pytest.raises(UserError, match="calibrate.method.*Did you mean 'vector'"):
         recipes.load(CONFIGS[0], ["calibrate.method=vektor"])
+
+
+SOURCES = "data.sources=[fer2013,posed,wild]"
+
+
+def test_a_source_to_validate_on_is_one_of_the_sources():
+    config = recipes.load(None, [SOURCES, "data.validate_on=[posed]"])
+    assert config.data.validate_on == ("posed",)
+    with pytest.raises(UserError, match="validate_on.*'pozed'.*'posed'"):
+        recipes.load(None, [SOURCES, "data.validate_on=[pozed]"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "datum"),
+    [
+        (["data.validate_on=[posed]", "data.held_out=[posed]"], "posed"),
+        (["data.validate_on=[fer2013,posed,wild]"], "validate_on"),
+        (["data.validate_on=[fer2013,posed]", "data.held_out=[wild]"], "held_out"),
+    ],
+)
+def test_sources_to_validate_on_leave_something_to_train_on(overrides, datum):
+    with pytest.raises(UserError, match=datum):
+        recipes.load(None, [SOURCES, *overrides])
+
+
+@pytest.mark.parametrize("key", ["train.best_by", "soft_labels.search"])
+def test_a_criterion_is_named_by_its_nearest(key):
+    with pytest.raises(UserError, match="'balanced_nll'"):
+        recipes.load(None, [f"{key}=balanced_nnl"])

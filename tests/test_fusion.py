@@ -12,6 +12,7 @@ from fer_tf import files
 from fer_tf import fusion
 from fer_tf import metrics
 from fer_tf import predictions
+from fer_tf.calibration import fit_balanced_temperature
 from fer_tf.calibration import fit_temperature
 from fer_tf.calibration import halves
 from fer_tf.config import AugmentConfig
@@ -26,6 +27,8 @@ from fer_tf.fusion import SoftLabels
 from fer_tf.fusion import memorised
 from fer_tf.fusion import stored
 from fer_tf.fusion.cross_fit import cross_fit
+from fer_tf.fusion.cross_fit import shortfalls
+from fer_tf.fusion.pool import balanced_nll_weights
 from fer_tf.fusion.pool import fit_pool
 from fer_tf.fusion.pool import macro_f1_weights
 from fer_tf.fusion.pool import nll_weights
@@ -762,3 +765,71 @@ def test_run_writes_everything_once(tmp_path, teachers, recipe):
     )
     with pytest.raises(UserError, match="was made differently"):
         fusion.run(other, experiment)
+
+
+def balanced_nll_of(log_probs, labels):
+    probs = metrics.softmax(log_probs)
+    return metrics.balanced_nll(labels, probs, metrics.source_prior(probs))
+
+
+def skewed(log_probs, labels, seed=0):
+    """Rows drawn so that class 6 is 20 times as frequent as class 0."""
+    rng = np.random.default_rng(seed)
+    weights = np.array([1, 2, 3, 5, 8, 12, 20])[labels]
+    rows = rng.choice(len(labels), size=900, p=weights / weights.sum())
+    return log_probs[:, rows], labels[rows]
+
+
+def test_balanced_nll_weights_are_as_good_as_a_fine_grid(calibrated):
+    log_probs, labels = skewed(*calibrated)
+    weights = balanced_nll_weights(log_probs, labels)
+
+    def score(candidate):
+        return balanced_nll_of(np.tensordot(candidate, log_probs, axes=1), labels)
+
+    best = min(simplex_grid(3, 40), key=score)
+    assert score(weights) <= score(best) + 0.002
+    assert weights.sum() == pytest.approx(1) and weights.min() >= 0
+
+
+def test_balanced_nll_weights_prefer_the_teacher_that_knows_rare_classes():
+    """One teacher tells apart frequent classes, the other rare ones."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(7), [10, 10, 10, 400, 400, 400, 400])
+    logits = rng.normal(size=(2, len(labels), 7))
+    skill = 3 * np.eye(7)[labels]
+    logits[0] += skill * (labels >= 3)[:, None]
+    logits[1] += skill * (labels < 3)[:, None]
+    log_probs = metrics.log_softmax(logits)
+    by_nll = nll_weights(log_probs, labels)
+    by_balanced = balanced_nll_weights(log_probs, labels)
+    assert by_balanced[1] > by_nll[1] + 0.1
+
+
+def test_a_pool_may_follow_the_balanced_nll(teachers):
+    validation = {name: each.split("validation") for name, each in teachers.items()}
+    labels = validation["weak"].labels
+    pool = fit_pool(
+        {name: each.logits for name, each in validation.items()},
+        labels,
+        "balanced_nll",
+    )
+    for name, each in validation.items():
+        best = fit_balanced_temperature(each.logits, labels)
+        assert pool.temperatures[name] == best
+    assert sum(pool.weights.values()) == pytest.approx(1)
+
+
+def test_cross_fit_compares_by_the_balanced_nll(teachers):
+    validation = {name: each.split("validation") for name, each in teachers.items()}
+    config = SoftLabelsConfig(search="balanced_nll")
+    fused, table = cross_fit(validation, validation, config, seed=0)
+    for row in table.values():
+        value, low, high = row["fused_minus"]["balanced_nll"]
+        assert low <= value <= high
+        assert value == pytest.approx(fused["balanced_nll"] - row["balanced_nll"])
+    told = shortfalls(table, "balanced_nll")
+    worse = [name for name, row in table.items()
+             if row["fused_minus"]["balanced_nll"][2] >= 0]
+    assert len(told) == len(worse)
+    assert all("balanced_nll" in each for each in told)

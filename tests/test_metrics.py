@@ -272,6 +272,7 @@ def test_differences_by_hand():
     assert metrics.differences(labels, right, wrong) == pytest.approx(
         {
             "accuracy": 1,
+            "balanced_accuracy": 1,
             "macro_f1": 1,
             "lowest_three_f1": 1,
             "nll": np.log(metrics.TINY),

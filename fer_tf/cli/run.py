@@ -19,7 +19,14 @@ from fer_tf.experiment import Experiment
 from fer_tf.experiment import Step
 
 # What the manifest hangs on, beside the records.
-DECIDES_ON_ROWS = ("sources", "held_out", "ferplus_weight", "disagreeing", "limit")
+DECIDES_ON_ROWS = (
+    "sources",
+    "held_out",
+    "validate_on",
+    "ferplus_weight",
+    "disagreeing",
+    "limit",
+)
 
 Steps = list[tuple[str, Callable[[], object]]]
 

@@ -15,6 +15,9 @@ class DataConfig:
 
     Sources in `held_out` are never trained on: they are the test of domain shift, with
     their test split where they have one and with all of them where they have none.
+    Sources in `validate_on` are never trained on and nothing is fitted to them; their
+    metrics stand beside validation's after every epoch and in `metrics.json`, so that
+    a choice can look at a shift of domain. Their test split, if any, stays test.
     `ferplus_weight` is how much of a training target is FERPlus' votes where a
     picture is in both; the rest is FER2013's label. At 0 FERPlus is not trained on.
     `disagreeing` says what becomes of duplicates with different labels that are trained
@@ -29,6 +32,7 @@ class DataConfig:
 
     sources: tuple[str, ...] = ("drawn_faces",)
     held_out: tuple[str, ...] = ()
+    validate_on: tuple[str, ...] = ()
     ferplus_weight: float = 1.0
     disagreeing: str = "list"
     source_weights: tuple[float, ...] = ()
@@ -50,11 +54,22 @@ class DataConfig:
         for name in ("limit", "drawn_seed"):
             not_negative(f"data.{name}", getattr(self, name))
         positive("data.drawn_count", self.drawn_count)
-        for source in self.held_out:
-            one_of("source in data.held_out", source, self.sources)
-        if self.sources and not set(self.sources) - set(self.held_out):
-            raise UserError("data.held_out leaves no source to train on.")
-        if set(self.sources) - set(self.held_out) == {"ferplus"}:
+        for name in ("held_out", "validate_on"):
+            for source in getattr(self, name):
+                one_of(f"source in data.{name}", source, self.sources)
+        if both := sorted({*self.held_out} & {*self.validate_on}):
+            raise UserError(
+                f"data.held_out and data.validate_on both name {', '.join(both)}: "
+                "choices may look at the one and never at the other. Remove it from "
+                "one of them."
+            )
+        trained = {*self.sources} - {*self.held_out} - {*self.validate_on}
+        if self.sources and not trained:
+            raise UserError(
+                "data.held_out and data.validate_on leave no source to train on. "
+                "Remove one from them, or add another to data.sources."
+            )
+        if trained == {"ferplus"}:
             self._check_ferplus_alone()
         self._check_weights()
 

@@ -36,6 +36,9 @@ class ModelConfig:
             raise UserError(f"model.enlarge must be in 1..8, received {self.enlarge}.")
 
 
+# What a choice on validation may go by. `balanced_nll` is the NLL under a uniform class
+# prior, so it does not follow the class frequencies of the corpus.
+CRITERIA = ("macro_f1", "nll", "balanced_nll")
 _IMBALANCE = ("none", "effective_number", "logit_adjustment", "focal")
 
 
@@ -45,7 +48,9 @@ class TrainConfig:
 
     `learning_rate` is the peak; `warmup` the fraction of all steps that lead up to
     it; `clip_norm` the largest global norm of the gradient, 0 for none. `best_by`
-    chooses the checkpoint that is kept, on validation.
+    chooses the checkpoint that is kept, on validation: `macro_f1`, `nll`, or
+    `balanced_nll`, the NLL with every class weighted equally and the probabilities
+    reweighted to a uniform class prior.
 
     `label_smoothing` is the part of a target that is spread over all classes.
 
@@ -94,7 +99,7 @@ class TrainConfig:
     jit_compile: bool = False
 
     def __post_init__(self) -> None:
-        one_of("train.best_by", self.best_by, ("macro_f1", "nll"))
+        one_of("train.best_by", self.best_by, CRITERIA)
         one_of("train.precision", self.precision, ("float32", "mixed_bfloat16"))
         one_of("train.sampling", self.sampling, ("shuffle", "balanced"))
         one_of("train.imbalance", self.imbalance, _IMBALANCE)
@@ -158,8 +163,9 @@ class StageConfig:
 @dataclass(frozen=True)
 class SoftLabelsConfig:
     """`views` of each training picture are answered by the teachers and stored;
-    `search` is what the teachers' weights are chosen by, on validation, `per_class`
-    whether each class has its own.
+    `search` is what the ensemble weights are chosen by, on validation: `nll`,
+    `balanced_nll` (also for the temperatures) or `macro_f1`. `per_class` is whether
+    each class has its own weights.
 
     `memorised` is what is done where the teachers are surer of training views than of
     validation by more than .05, having learnt them by heart: `warn`, or `soften` the
@@ -182,7 +188,7 @@ class SoftLabelsConfig:
     stored: str = ""
 
     def __post_init__(self) -> None:
-        one_of("soft_labels.search", self.search, ("nll", "macro_f1"))
+        one_of("soft_labels.search", self.search, CRITERIA)
         one_of("soft_labels.memorised", self.memorised, ("warn", "soften"))
         if self.folds < 0 or self.folds == 1:
             raise UserError(

@@ -30,6 +30,7 @@ from fer_tf.manifest import table
 from fer_tf.picture import decode
 from fer_tf.preprocess import FaceSpec
 from fer_tf.preprocess import prepare
+from fer_tf.sources import MANIFEST_SPLITS
 from fer_tf.sources import SPLITS
 from fer_tf.sources import Record
 
@@ -83,6 +84,9 @@ def face_spec(config: Config) -> FaceSpec:
 def load(config: Config, manifest: Path) -> dict[str, Faces]:
     """Return the pictures that the manifest keeps, by split.
 
+    The splits are `SPLITS`, and `DOMAIN_VALIDATION` where the config has sources in
+    `data.validate_on`.
+
     They are decoded by the first command that asks for them; later ones find them in
     `<data_dir>/crops/`.
 
@@ -99,7 +103,8 @@ def load(config: Config, manifest: Path) -> dict[str, Faces]:
                 "`fer-tf data stats`."
             )
     found = _crops(config, rows)
-    return {split: _faces(rows, found, split) for split in SPLITS}
+    present = [split for split in MANIFEST_SPLITS if (rows["split"] == split).any()]
+    return {split: _faces(rows, found, split) for split in present}
 
 
 def kept_records(

@@ -16,7 +16,14 @@ from fer_tf.errors import unknown_name
 from fer_tf.predictions import SplitPredictions
 
 SHIPPED = Path(__file__).with_name("gate.yaml")
-FIGURES = ("accuracy", "macro_f1", "lowest_three_f1", "nll", "ece")
+FIGURES = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "lowest_three_f1",
+    "nll",
+    "ece",
+)
 KINDS = {"max_drop": -1, "max_rise": 1}
 
 

@@ -26,7 +26,6 @@ from fer_tf.predictions import read_arrays
 from fer_tf.predictions import write_arrays
 
 ANSWERS = "answers.npz"
-SPLITS = ("validation", "test")
 
 
 def keep(config: Config, experiment: Experiment, folder: Path) -> None:
@@ -42,7 +41,7 @@ def keep(config: Config, experiment: Experiment, folder: Path) -> None:
     logits, digests = {}, {}
     for name, run in teaching_runs(config, experiment).items():
         predictions = Predictions.load(experiment.need(run.predictions, "fer-tf fuse"))
-        for split in SPLITS:
+        for split in set(predictions.splits) - {"train"}:
             answers = predictions.split(split)
             for source in np.unique(answers.sources):
                 rows = answers.take(_rows_of(answers, source))
@@ -65,10 +64,13 @@ def take(config: Config, experiment: Experiment) -> None:
     # Looked at before the step leaves a trace.
     logits, metadata = read_arrays(experiment.need(path, "fer-tf fuse --keep FOLDER"))
     faces = pipeline.load(config, experiment.manifest)
+    # Soft labels may have been stored before a source was added to data.validate_on.
+    splits = {part.partition("/")[0] for part in metadata["keys"]}
+    stored_splits = [split for split in faces if split in splits]
     answered = {
         name: {
             split: _answered(path, f"{name}/{split}", faces[split], logits, metadata)
-            for split in SPLITS
+            for split in stored_splits
         }
         for name in runs
     }

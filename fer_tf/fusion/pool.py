@@ -11,6 +11,7 @@ from scipy import optimize
 
 from fer_tf import files
 from fer_tf import metrics
+from fer_tf.calibration import fit_balanced_temperature
 from fer_tf.calibration import fit_temperature
 from fer_tf.labels import NUM_CLASSES
 
@@ -67,17 +68,18 @@ def fit_pool(
     """Fit a `Pool` to logits [n, 7] by teacher.
 
     Args:
-        search: what shared weights are found by, nll or macro_f1.
+        search: the criterion for shared weights: nll, balanced_nll or macro_f1.
+            `balanced_nll` is the criterion for the temperatures as well.
         per_class: go on from those to weights for each class, by NLL.
     """
-    temperatures = {
-        name: fit_temperature(logits, labels) for name, logits in teachers.items()
-    }
+    balanced = search == "balanced_nll"
+    fit = fit_balanced_temperature if balanced else fit_temperature
+    temperatures = {name: fit(logits, labels) for name, logits in teachers.items()}
     log_probs = np.stack(
         [metrics.log_softmax(teachers[name] / temperatures[name]) for name in teachers]
     )
     weights = WEIGHTS[search](log_probs, labels)
-    temperature = fit_temperature(_pooled(weights, log_probs), labels)
+    temperature = fit(_pooled(weights, log_probs), labels)
     if per_class:
         weights = per_class_weights(log_probs, labels, weights, temperature)
         temperature = fit_temperature(_pooled(weights, log_probs), labels)
@@ -93,7 +95,9 @@ def _pooled(weights: np.ndarray, log_probs: np.ndarray) -> np.ndarray:
     return (weights.reshape(len(weights), 1, -1) * log_probs).sum(axis=0)
 
 
-def nll_weights(log_probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def nll_weights(
+    log_probs: np.ndarray, labels: np.ndarray, row_weights: np.ndarray | None = None
+) -> np.ndarray:
     """Return the weights [teachers] on the simplex that minimise the pool's NLL.
 
     The NLL is convex in the weights, so every start leads to the same minimum. Its
@@ -102,14 +106,19 @@ def nll_weights(log_probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Args:
         log_probs: [teachers, n, 7], calibrated.
         labels: [n], integers.
+        row_weights: [n], the weight of each row in the mean, with sum 1; None weights
+            all rows equally.
     """
     rows = np.arange(len(labels))
+    if row_weights is None:
+        row_weights = np.full(len(labels), 1 / len(labels))
     of_label = log_probs[:, rows, labels]
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         pooled = metrics.log_softmax(np.tensordot(weights, log_probs, axes=1))
         expected = (np.exp(pooled) * log_probs).sum(axis=2)
-        return -pooled[rows, labels].mean(), (expected - of_label).mean(axis=1)
+        value = -(row_weights * pooled[rows, labels]).sum()
+        return value, ((expected - of_label) * row_weights).sum(axis=1)
 
     count = len(log_probs)
     found = optimize.minimize(
@@ -123,6 +132,25 @@ def nll_weights(log_probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     )
     weights = np.clip(found.x, 0, 1)
     return weights / weights.sum()
+
+
+def balanced_nll_weights(log_probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the weights [teachers] that minimize the balanced NLL of the ensemble.
+
+    Each teacher's class prior, its mean prediction, is divided out first, and every
+    class that occurs weighs the same, so neither follows the frequencies of the
+    corpus. A log-linear ensemble of reweighted predictions is the reweighted ensemble
+    whose prior is the geometric mean of the teachers' priors.
+
+    Args:
+        log_probs: [teachers, n, 7], calibrated.
+        labels: [n], integers.
+    """
+    priors = np.exp(log_probs).mean(axis=1, keepdims=True)
+    _, class_of, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    row_weights = 1 / (len(counts) * counts[class_of])
+    uniform = log_probs - np.log(np.maximum(priors, metrics.TINY))
+    return nll_weights(metrics.log_softmax(uniform), labels, row_weights)
 
 
 def macro_f1_weights(log_probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -139,7 +167,11 @@ def macro_f1_weights(log_probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return max(simplex_grid(len(log_probs), GRID_STEPS), key=score)
 
 
-WEIGHTS = {"nll": nll_weights, "macro_f1": macro_f1_weights}
+WEIGHTS = {
+    "nll": nll_weights,
+    "balanced_nll": balanced_nll_weights,
+    "macro_f1": macro_f1_weights,
+}
 
 
 def per_class_weights(

@@ -25,6 +25,7 @@ from fer_tf.manifest.table import COLUMNS
 from fer_tf.manifest.table import cluster
 from fer_tf.manifest.table import kept
 from fer_tf.preprocess import shown
+from fer_tf.sources import DOMAIN_VALIDATION
 from fer_tf.sources import Record
 
 MIN_SIDE_PX = 24
@@ -35,7 +36,7 @@ TOO_SMALL = f"too small: under {MIN_SIDE_PX} pixels"
 NO_PICTURE = ("blank", "undecodable")
 UNCOMPARED = (*NO_PICTURE, TOO_SMALL)
 # Of a group in several splits, the first of these that it is in keeps it.
-PRECEDENCE = ("test", "validation", "train")
+PRECEDENCE = ("test", DOMAIN_VALIDATION, "validation", "train")
 SKETCH = "sketch"
 # Of these cells many rows have the same: one text for all of them saves a lot.
 REPEATED = ("source", "label_original", "distribution", "votes")
@@ -56,7 +57,7 @@ def clean(records: Iterable[Record], config: DataConfig = DataConfig()) -> pd.Da
     table = table.drop(columns=SKETCH)
     table["duplicate_of"] = clusters(table, pairs)
     table["group"] = groups(table)
-    changed = splits.assign(table, config.held_out)
+    changed = splits.assign(table, config.held_out, config.validate_on)
     table[changed.columns] = changed
     changed = targets.under_one_name(table, config.ferplus_weight)
     table[changed.columns] = changed

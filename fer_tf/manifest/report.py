@@ -11,7 +11,7 @@ from fer_tf.manifest import targets
 from fer_tf.manifest.clean import NO_PICTURE
 from fer_tf.manifest.table import cluster
 from fer_tf.manifest.table import kept
-from fer_tf.sources import SPLITS
+from fer_tf.sources import MANIFEST_SPLITS
 
 NOT_OURS = "none of ours"
 LEAK = re.compile(r"(?P<why>.*? (of|as)) (?P<key>.*/.*) in (?P<into>\w+)")
@@ -121,7 +121,7 @@ def _counts(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _by_split(rows: pd.DataFrame) -> dict[str, Any]:
-    parts = {split: rows[rows["split"] == split] for split in SPLITS}
+    parts = {split: rows[rows["split"] == split] for split in MANIFEST_SPLITS}
     return {
         split: {**_counts(part), **_classes(part)}
         for split, part in parts.items()
@@ -186,4 +186,4 @@ def _group(members: pd.DataFrame) -> dict[str, Any]:
 
 
 def _split_order(splits: pd.Index) -> pd.Index:
-    return splits.map(lambda split: (*SPLITS, split).index(split))
+    return splits.map(lambda split: (*MANIFEST_SPLITS, split).index(split))

@@ -6,23 +6,33 @@ from collections.abc import Collection
 import pandas as pd
 
 from fer_tf.manifest.table import kept
+from fer_tf.sources import DOMAIN_VALIDATION
 
 HELD_OUT = "held out: never trained on"
 PART = 0.1
 
 
-def assign(table: pd.DataFrame, held_out: Collection[str] = ()) -> pd.DataFrame:
+def assign(
+    table: pd.DataFrame,
+    held_out: Collection[str] = (),
+    validate_on: Collection[str] = (),
+) -> pd.DataFrame:
     """Return `split` and `excluded` of each row.
 
     The publisher's held-out part is test. A source without a test split gives one of
     10 %, and one without a validation split another, whole groups at a time, by the
     hash of their first key in that source: other sources do not move a group. Of a
     held-out source only test is kept; one that has no test split is test altogether.
+    A source in `validate_on` is never trained on either: what is not its publisher's
+    test split is `DOMAIN_VALIDATION`, which choices may look at.
     """
     done = table[["split", "excluded"]].copy()
     for source, rows in table.groupby("source"):
         published = set(rows["split_published"])
-        if source not in held_out:
+        if source in validate_on:
+            is_test = rows["split_published"] == "test"
+            done.loc[rows.index[~is_test], "split"] = DOMAIN_VALIDATION
+        elif source not in held_out:
             done.loc[rows.index, "split"] = _cut(rows, published)
         elif "test" not in published:
             done.loc[rows.index, "split"] = "test"

@@ -13,7 +13,7 @@ import pandas as pd
 from fer_tf import files
 from fer_tf import labels
 from fer_tf.errors import UserError
-from fer_tf.sources import SPLITS
+from fer_tf.sources import MANIFEST_SPLITS
 
 # key              as the record's
 # label            what it is trained towards or tested against; "" where it is none of
@@ -109,8 +109,9 @@ def parse(path: Path) -> pd.DataFrame:
 
 def findings(table: pd.DataFrame) -> Iterator[str]:
     """Yield each row that cannot be used, as a sentence that begins with its key."""
-    for row in table[~table["split"].isin(SPLITS)].itertuples():
-        yield f"{row.key}: the split {row.split!r} is none of {', '.join(SPLITS)}"
+    for row in table[~table["split"].isin(MANIFEST_SPLITS)].itertuples():
+        expected = ", ".join(MANIFEST_SPLITS)
+        yield f"{row.key}: expected a split of {expected}, received {row.split!r}"
     rows = table[kept(table)]
     for row in rows[~rows["label"].isin(labels.CLASSES)].itertuples():
         yield f"{row.key}: kept, but its label {row.label!r} is none of ours"

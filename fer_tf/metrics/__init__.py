@@ -12,6 +12,11 @@ from fer_tf.metrics.calibration_error import chance_ece
 from fer_tf.metrics.calibration_error import classwise_ece
 from fer_tf.metrics.calibration_error import ece
 from fer_tf.metrics.calibration_error import reliability
+from fer_tf.metrics.class_prior import balanced_nll
+from fer_tf.metrics.class_prior import mean_over_classes
+from fer_tf.metrics.class_prior import source_prior
+from fer_tf.metrics.class_prior import to_uniform_prior
+from fer_tf.metrics.class_prior import uniform_prior_summary
 from fer_tf.metrics.counts import accuracy
 from fer_tf.metrics.counts import balanced_accuracy
 from fer_tf.metrics.counts import confusion
@@ -50,6 +55,7 @@ __all__ = [
     "accuracy",
     "aurc",
     "balanced_accuracy",
+    "balanced_nll",
     "bootstrap_interval",
     "brier",
     "chance_ece",
@@ -66,6 +72,7 @@ __all__ = [
     "logits_of",
     "lowest_f1",
     "macro_f1",
+    "mean_over_classes",
     "nll",
     "per_class_f1",
     "per_class_precision",
@@ -75,7 +82,10 @@ __all__ = [
     "row_cross_entropy",
     "row_nll",
     "softmax",
+    "source_prior",
     "summary",
+    "to_uniform_prior",
+    "uniform_prior_summary",
     "votes_brier",
     "votes_ece",
     "votes_reliability",

@@ -37,6 +37,7 @@ def headline(labels: np.ndarray, probs: np.ndarray) -> dict[str, float]:
     predictions = np.argmax(probs, axis=1)
     return {
         "accuracy": accuracy(labels, predictions),
+        "balanced_accuracy": balanced_accuracy(labels, predictions),
         "macro_f1": macro_f1(labels, predictions),
         "lowest_three_f1": lowest_f1(labels, predictions, 3),
         "nll": nll(labels, probs),
@@ -63,7 +64,6 @@ def summary(labels: np.ndarray, probs: np.ndarray) -> dict[str, Any]:
     return {
         **headline(labels, probs),
         "macro_f1_present": macro_f1(labels, predictions, present_only=True),
-        "balanced_accuracy": balanced_accuracy(labels, predictions),
         "ece": ece(labels, probs),
         "ece_equal_mass": ece(labels, probs, equal_mass=True),
         "classwise_ece": classwise_ece(labels, probs),

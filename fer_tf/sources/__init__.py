@@ -9,6 +9,8 @@ import importlib
 from pathlib import Path
 
 from fer_tf.errors import UserError
+from fer_tf.sources.record import DOMAIN_VALIDATION
+from fer_tf.sources.record import MANIFEST_SPLITS
 from fer_tf.sources.record import SPLITS
 from fer_tf.sources.record import Record
 
@@ -38,4 +40,11 @@ def absent(corpus: str, raw: Path) -> bool:
     return False
 
 
-__all__ = ["CORPORA", "SPLITS", "Record", "absent"]
+__all__ = [
+    "CORPORA",
+    "DOMAIN_VALIDATION",
+    "MANIFEST_SPLITS",
+    "SPLITS",
+    "Record",
+    "absent",
+]

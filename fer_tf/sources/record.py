@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 SPLITS = ("train", "validation", "test")
+# The split of a source in `data.validate_on`. It is a manifest's alone: a publisher's
+# split is one of `SPLITS`.
+DOMAIN_VALIDATION = "domain_validation"
+MANIFEST_SPLITS = (*SPLITS, DOMAIN_VALIDATION)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,13 @@ GROUPS: Mapping[str, str] = {
     "skipped_steps": "optimizer",
     "pictures_per_second": "speed",
 }
+# The validation metrics in the line that is logged for an epoch.
+LOGGED: Mapping[str, str] = {
+    "val_accuracy": "accuracy",
+    "val_macro_f1": "macro-F1",
+    "val_nll": "NLL",
+    "val_balanced_nll": "balanced NLL",
+}
 
 
 def _local_time() -> datetime:
@@ -118,11 +125,12 @@ class Board:
 
 
 def _line(title: str, epoch: Mapping[str, float]) -> str:
+    validation = ", ".join(
+        f"{label} {epoch[name]:.3f}" for name, label in LOGGED.items() if name in epoch
+    )
     return (
         f"{title}, epoch {epoch['epoch']}: loss {epoch['loss']:.3f}, "
-        f"validation accuracy {epoch['val_accuracy']:.3f}, "
-        f"macro-F1 {epoch['val_macro_f1']:.3f}, NLL {epoch['val_nll']:.3f}; "
-        f"{epoch['pictures_per_second']:.0f} pictures/s"
+        f"validation {validation}; {epoch['pictures_per_second']:.0f} pictures/s"
     )
 
 
@@ -141,14 +149,16 @@ def _write_scalars(epoch: Mapping[str, float], best: Mapping[str, float]) -> Non
     # The last of these are the figures of the weights that are kept.
     for name, value in best.items():
         if name.startswith("val_"):
-            tf.summary.scalar(f"best/{name.removeprefix('val_')}", value)
+            tf.summary.scalar(_tag(name).replace("validation", "best", 1), value)
 
 
 def _tag(name: str) -> str:
     if name == "loss":
         return "loss/total"
     if name.startswith("val_"):
-        return f"validation/{name.removeprefix('val_')}"
+        group, slash, metric = name.removeprefix("val_").partition("/")
+        # `recall/Fear` and `posed/nll` each get a section of their own.
+        return f"validation_{group}/{metric}" if slash else f"validation/{group}"
     return f"{GROUPS.get(name, 'loss')}/{name}"
 
 

@@ -52,7 +52,8 @@ def train(
 
     Args:
         task: (logits, batch) to losses by name, each [batch]; `loss` is minimised.
-        validate: the model to its validation figures, `macro_f1` and `nll` among them.
+        validate: the model to its validation metrics by name, among them those that
+            `train.best_by` may name.
         folder: takes checkpoints, `best.weights.h5` and `training.json`; of several
             processes only the chief writes them.
         board: is told of every epoch, in the chief.
@@ -210,9 +211,8 @@ def _check_skipped(skipped: list[list[int]], data: Epochs, title: str) -> None:
 
 
 def _score(figures: dict[str, float], config: TrainConfig) -> float:
-    if config.best_by == "nll":
-        return -figures["val_nll"]
-    return figures["val_macro_f1"]
+    value = figures[f"val_{config.best_by}"]
+    return value if config.best_by == "macro_f1" else -value
 
 
 def _summary(

@@ -24,6 +24,7 @@ from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
 from fer_tf.fusion.pool import Pool
 from fer_tf.models import weights as first_weights
+from fer_tf.sources import DOMAIN_VALIDATION
 from fer_tf.training import epochs
 from fer_tf.training import inputs
 from fer_tf.training import loop
@@ -130,7 +131,7 @@ def _supervised(
 
     asked = {"loss": "ce", **recipes.to_dict(stage)}
     plan = _Plan(run, title, stage, asked, lesson)
-    _train(config, plan, step, faces["validation"], pictures)
+    _train(config, plan, step, faces, pictures)
 
 
 def distill(
@@ -177,11 +178,15 @@ def distill(
     lesson = partial(_lesson, config, experiment, loss, faces["train"])
     asked = {"loss": loss, "model": model, **asked}
     plan = _Plan(run, f"student {loss.upper()}", stage, asked, lesson, start)
-    _train(config, plan, step, faces["validation"], pictures)
+    _train(config, plan, step, faces, pictures)
 
 
 def _train(
-    config: Config, plan: _Plan, step: Step, validation: Faces, pictures: bool
+    config: Config,
+    plan: _Plan,
+    step: Step,
+    faces: Mapping[str, Faces],
+    pictures: bool,
 ) -> None:
     """Train on all replicas that there are, and finish the step."""
     strategy, stage, run = replicas.strategy(), plan.stage, plan.run
@@ -191,7 +196,7 @@ def _train(
         for path in plan.start:
             first_weights.load(model, path)
         data, task = plan.lesson()
-    validate = Validation(config, validation)
+    validate = Validation(config, faces["validation"], faces.get(DOMAIN_VALIDATION))
     hparams = _hparams(config, plan.title, **plan.asked)
     board = Board(run, plan.title, hparams, validate, data if pictures else None)
     loop.train(

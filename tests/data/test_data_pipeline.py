@@ -247,3 +247,17 @@ def test_memory_stays_flat_as_the_corpus_grows(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] - peaks[0] < 2000 * crop.pixels.size / 10
+
+
+def test_images_of_a_source_to_validate_on_are_a_split_of_their_own(own, data_dir):
+    folder = records.locate(data_dir, "drawn_faces", own.data)
+    path = data_dir / "shifted.csv"
+    rows = clean.clean(records.read(folder))
+    shifted = rows["key"].isin(rows["key"][::10])
+    rows.loc[shifted, "split"] = "domain_validation"
+    table.write(path, rows)
+    faces = pipeline.load(own, path)
+    assert list(faces) == ["train", "validation", "test", "domain_validation"]
+    assert set(faces["domain_validation"].keys) == set(rows["key"][shifted])
+    together = np.concatenate([each.keys for each in faces.values()])
+    assert len(set(together)) == len(together) == 70

@@ -160,3 +160,42 @@ def test_the_sets_by_hand(predictions):
 def test_without_sets_there_are_no_figures_of_them(predictions):
     calibration = dataclasses.replace(calibration_of(predictions), set_threshold=None)
     assert scoring.score(predictions, calibration, seed=0)["test"]["sets"] is None
+
+
+def test_balanced_metrics_use_the_class_prior_of_validation(predictions):
+    calibration = calibration_of(predictions)
+    content = scoring.score(predictions, calibration, seed=0)
+    validation, test = predictions.split("validation"), predictions.split("test")
+    prior = metrics.softmax(validation.logits / calibration.temperature).mean(axis=0)
+    np.testing.assert_allclose(content["source_prior"]["calibrated"], prior)
+    probs = metrics.softmax(test.logits / calibration.temperature)
+    found = content["test"]["calibrated"]
+    expected = metrics.balanced_nll(test.labels, probs, prior)
+    assert found["balanced_nll"] == pytest.approx(expected)
+    low, high = found["intervals"]["balanced_nll"]
+    assert low < expected < high
+    uniform = metrics.uniform_prior_summary(test.labels, probs, prior)
+    assert found["uniform_prior"] == uniform
+    assert len(found["per_class_recall"]) == 7
+    assert "uniform_prior" in content["test"]["by_source"]["a"]
+
+
+def test_domains_are_scored_with_what_validation_fitted(predictions):
+    validation = predictions.split("validation")
+    calibration = calibration_of(predictions)
+    assert "domain_validation" not in scoring.score(predictions, calibration, seed=0)
+    rows = np.arange(100)
+    shifted = dataclasses.replace(
+        validation.take(rows), sources=np.array(["posed"] * 60 + ["lab"] * 40)
+    )
+    splits = {**predictions.splits, "domain_validation": shifted}
+    more = dataclasses.replace(predictions, splits=splits)
+    content = scoring.score(more, calibration, seed=0)
+    without = scoring.score(predictions, calibration, seed=0)
+    assert content["val"] == without["val"]
+    assert content["test"] == without["test"]
+    posed = content["domain_validation"]["posed"]
+    assert posed["raw"]["n"] == 60
+    probs = metrics.softmax(shifted.logits[:60] / calibration.temperature)
+    expected = metrics.nll(shifted.labels[:60], probs)
+    assert posed["calibrated"]["nll"] == pytest.approx(expected)

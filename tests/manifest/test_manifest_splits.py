@@ -81,3 +81,18 @@ def test_a_held_out_source_without_a_test_split_is_test():
 def test_what_is_out_for_another_reason_keeps_it():
     rows = table((1, "train"), (2, "test")).assign(excluded=["blank", ""])
     assert cut(rows, held_out=["a"])["excluded"].tolist() == ["blank", ""]
+
+
+def test_a_source_to_validate_on_is_never_trained_on_and_keeps_its_test_split():
+    shifted = table((1, "train"), (2, "validation"), (3, "test"), source="posed")
+    rows = pd.concat([table((1, "train")), shifted]).reset_index(drop=True)
+    done = cut(rows, validate_on=["posed"])
+    posed = done[done["source"] == "posed"]
+    assert posed["split"].tolist() == ["domain_validation"] * 2 + ["test"]
+    assert (done["excluded"] == "").all()
+    assert "domain_validation" not in set(done["split"][done["source"] == "a"])
+
+
+def test_without_a_test_split_all_of_a_source_to_validate_on_is_validation():
+    rows = table(*((n, "train") for n in range(100)), source="posed")
+    assert set(cut(rows, validate_on=["posed"])["split"]) == {"domain_validation"}

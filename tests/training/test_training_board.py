@@ -1,5 +1,6 @@
 """What training tells of itself: event files, read back, and `train.log`."""
 
+import dataclasses
 import datetime
 import logging
 
@@ -28,9 +29,12 @@ CONFIG = recipes.load(None, ["face.size=32", "train.batch_size=8"])
 FACES = ("pictures/inputs", "pictures/worst_mistakes")
 SCALARS = {
     "best/accuracy",
+    "best/balanced_nll",
     "best/ece",
     "best/macro_f1",
     "best/nll",
+    "best_posed/accuracy",
+    "best_recall/Fear",
     "loss/cross_entropy",
     "loss/total",
     "optimizer/gradient_norm",
@@ -41,6 +45,9 @@ SCALARS = {
     "validation/ece",
     "validation/macro_f1",
     "validation/nll",
+    "validation/balanced_nll",
+    "validation_recall/Fear",
+    "validation_posed/accuracy",
 }
 FIGURES = {"validation/confusion_matrix", "validation/reliability_diagram"}
 
@@ -87,6 +94,9 @@ def summary_of(count, best=1, loss=1.0):
             "val_macro_f1": 0.2 * epoch,
             "val_nll": 1.5,
             "val_ece": 0.25,
+            "val_balanced_nll": 1.75,
+            "val_recall/Fear": 0.05 * epoch,
+            "val_posed/accuracy": 0.5,
         }
         for epoch in range(1, count + 1)
     ]
@@ -252,7 +262,7 @@ def test_the_log_has_a_line_per_epoch_with_its_time(tmp_path, caplog):
     lines = (tmp_path / "train.log").read_text().splitlines()
     assert lines[1] == (
         "2030-01-02T03:04:05+00:00 teacher x, epoch 2: loss 0.500, validation accuracy "
-        "0.200, macro-F1 0.400, NLL 1.500; 123 pictures/s"
+        "0.200, macro-F1 0.400, NLL 1.500, balanced NLL 1.750; 123 pictures/s"
     )
     assert [line.partition(" ")[2] for line in lines] == caplog.messages
 
@@ -282,3 +292,35 @@ def test_validation_keeps_the_answers_that_its_figures_are_of(faces):
     picked = validation.probs[np.arange(COUNT), validation.labels]
     assert figures["nll"] == pytest.approx(-np.log(picked).mean())
     assert figures["accuracy"] == np.mean(validation.labels == 3)
+
+
+def constant_model(favorite):
+    """A model that predicts one class for every image, with odds of e^2."""
+    model = keras.Sequential(
+        [keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(7)]
+    )
+    model.layers[-1].kernel.assign(np.zeros((3072, 7)))
+    model.layers[-1].bias.assign(np.eye(7)[favorite] * 2)
+    return model
+
+
+def test_validation_has_recalls_and_the_balanced_nll(faces):
+    values = Validation(CONFIG, faces)(constant_model(3))
+    recalls = {name: values[f"recall/{name}"] for name in CLASSES}
+    assert recalls == {name: float(name == "Happy") for name in CLASSES}
+    assert values["balanced_accuracy"] == pytest.approx(1 / 7)
+    # The same prediction for all images is its own prior: nothing is known.
+    assert values["balanced_nll"] == pytest.approx(np.log(7))
+
+
+def test_sources_to_validate_on_are_scored_under_the_prior_of_validation(faces):
+    sources = np.array(["posed"] * 21 + ["wild"] * 3)
+    domains = dataclasses.replace(faces, sources=sources)
+    validation = Validation(CONFIG, faces, domains)
+    values = validation(constant_model(3))
+    assert values["posed/accuracy"] == pytest.approx(1 / 7)
+    assert values["wild/accuracy"] == 0
+    assert values["posed/balanced_nll"] == pytest.approx(np.log(7))
+    assert validation.probs.shape == (COUNT, 7)
+    alone = Validation(CONFIG, faces)(constant_model(3))
+    assert {name: values[name] for name in alone} == alone

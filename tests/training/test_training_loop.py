@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from fer_tf import files
 from fer_tf.config import TrainConfig
+from fer_tf.config.stages import CRITERIA
 from fer_tf.errors import CheckFailed
 from fer_tf.experiment import RunFolder
 from fer_tf.training import loop
@@ -231,13 +232,16 @@ def test_a_good_step_sets_the_count_back(tmp_path):
 
 def test_best_by_chooses_the_checkpoint():
     history = [
-        {"epoch": 1, "val_macro_f1": 0.5, "val_nll": 0.9},
-        {"epoch": 2, "val_macro_f1": 0.6, "val_nll": 1.2},
-        {"epoch": 3, "val_macro_f1": 0.6, "val_nll": 1.3},
+        {"val_macro_f1": 0.5, "val_nll": 0.9, "val_balanced_nll": 1.5},
+        {"val_macro_f1": 0.6, "val_nll": 1.2, "val_balanced_nll": 1.4},
+        {"val_macro_f1": 0.6, "val_nll": 1.3, "val_balanced_nll": 1.1},
     ]
-    by_f1 = loop._summary(history, TrainConfig(best_by="macro_f1"))
-    by_nll = loop._summary(history, TrainConfig(best_by="nll"))
-    assert (by_f1["best_epoch"], by_nll["best_epoch"]) == (2, 1)
+    history = [{"epoch": n, **each} for n, each in enumerate(history, start=1)]
+    best = {
+        criterion: loop._summary(history, TrainConfig(best_by=criterion))["best_epoch"]
+        for criterion in CRITERIA
+    }
+    assert best == {"macro_f1": 2, "nll": 1, "balanced_nll": 3}
 
 
 def test_an_epoch_whose_weights_were_not_kept_is_not_the_best_later(tmp_path):

@@ -37,9 +37,9 @@ def predict(
 ) -> None:
     """Read the faces in pictures, and in folders of pictures.
 
-    --out receives a row per face: box, probabilities, label, whether it is unsure, and
-    its prediction set. A .json also names the pictures without a face and those that
-    cannot be read.
+    --out receives a row per face: box, probabilities, label, whether it is unsure and
+    why, and its prediction set. A .json also names the pictures without a face and
+    those that cannot be read.
 
     \b
     fer-tf predict holiday.jpg album/ --bundle runs/quickstart/bundle --out faces.csv

@@ -172,7 +172,9 @@ class Reader:
     def _followed(
         self, frame: Frame, face_id: int, face: Face, true_label: str
     ) -> FollowedFace:
-        smoothed = self._smoother.update(face_id, face.probabilities, frame.time_ms)
+        smoothed = self._smoother.update(
+            face_id, face.probabilities, frame.time_ms, face.unsure_reason
+        )
         return FollowedFace(face_id, face, smoothed, true_label)
 
     def _rate(self) -> float:

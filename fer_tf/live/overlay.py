@@ -68,9 +68,9 @@ class Look:
 def draw(view: View, look: Look = Look(), most_px: int = MOST_PX) -> np.ndarray:
     """Return a copy of the view's frame with all that is known drawn on it.
 
-    Each face has its box, its label and confidence (or "unsure") and, where there is
-    room, seven bars; at the foot stand the rate, each stage's latency and the frames
-    dropped.
+    Each face has its box, its label and confidence (or "unsure" and why) and, where
+    there is room, seven bars; at the foot stand the rate, each stage's latency and the
+    frames dropped.
 
     Args:
         most_px: the longer side of the copy, at most; small frames are enlarged.
@@ -118,6 +118,15 @@ def _colour(face: FollowedFace) -> tuple[int, int, int]:
     return UNSURE if face.unsure else COLOURS[face.label]
 
 
+def _words(face: FollowedFace) -> str:
+    """Return what a face's title says of it."""
+    if not face.unsure:
+        return f"{face.label} {face.smoothed.confidence:.0%}"
+    # A low confidence is what "unsure" means anyway.
+    usable = face.unsure_reason.is_usable
+    return "unsure" if usable else f"unsure: {face.unsure_reason.words}"
+
+
 @dataclass(frozen=True, eq=False)
 class _Title:
     """Identity, label and confidence on a plate above a face's box."""
@@ -128,8 +137,7 @@ class _Title:
 
     @classmethod
     def of(cls, canvas: Canvas, box: np.ndarray, face: FollowedFace) -> "_Title":
-        sure = f"{face.label} {face.smoothed.confidence:.0%}"
-        text = f"#{face.face_id} {'unsure' if face.unsure else sure}"
+        text = f"#{face.face_id} {_words(face)}"
         if face.true_label:
             text += f" (true: {face.true_label})"
         least, most = TITLE_SIZES

@@ -38,6 +38,7 @@ COLUMNS = (
     "confidence",
     "unsure",
     "prediction_set",
+    "unsure_reason",
 )
 SUFFIXES = (".csv", ".json")
 
@@ -64,7 +65,8 @@ def predict(paths: Iterable[Path], recogniser: Recogniser, out: Path) -> Found:
     In a `.csv` the columns are `COLUMNS`; `prediction_set` holds classes with a space
     between them, likeliest first, "none" for a set without a class, and nothing where
     the bundle has no sets. In a `.json` it is a list, or null, and pictures without a
-    face and unreadable ones are named beside `faces`. In both, `unsure` is 0 or 1.
+    face and unreadable ones are named beside `faces`. In both, `unsure` is 0 or 1, and
+    `unsure_reason` is empty where `unsure` is 0.
 
     Args:
         paths: pictures, and folders of them.
@@ -148,6 +150,7 @@ def _row(path: Path, face_id: int, face: Face) -> dict[str, Any]:
         "confidence": round(face.confidence, 5),
         "unsure": int(face.abstained),
         "prediction_set": None if held is None else [name.lower() for name in held],
+        "unsure_reason": face.unsure_reason.value,
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_tf import conformal
 from fer_tf import preprocess
+from fer_tf import quality
 from fer_tf.errors import UserError
 from fer_tf.labels import CLASSES
 from fer_tf.live import yunet
@@ -19,6 +20,8 @@ from fer_tf.live.detection import Detection
 from fer_tf.live.detection import Detector
 from fer_tf.live.detection import ImageDetector
 from fer_tf.preprocess import FaceSpec
+from fer_tf.quality import Thresholds
+from fer_tf.quality import UnsureReason
 from fer_tf.runtime import bundle as bundles
 from fer_tf.runtime.bundle import Bundle
 from fer_tf.runtime.classifier import Classifier
@@ -35,9 +38,11 @@ class Face:
         probabilities: calibrated, float32 [7], in the order of `labels.CLASSES`.
         label: the likeliest class.
         confidence: its probability.
-        abstained: the confidence is below the bundle's threshold: "unsure".
         prediction_set: the classes it may show, likeliest first, as often right as the
-            bundle says; None where the bundle does not say.
+            bundle says, and all of them where the face is not usable; None where the
+            bundle does not say.
+        unsure_reason: Why the prediction is unsure, such as "low_confidence" or
+            "too_dark"; "" where it is sure.
     """
 
     box_xywh_px: np.ndarray
@@ -46,8 +51,13 @@ class Face:
     probabilities: np.ndarray
     label: str
     confidence: float
-    abstained: bool
     prediction_set: tuple[str, ...] | None
+    unsure_reason: UnsureReason
+
+    @property
+    def abstained(self) -> bool:
+        """The prediction is unsure."""
+        return bool(self.unsure_reason)
 
 
 class Recogniser:
@@ -58,6 +68,7 @@ class Recogniser:
 
     Args:
         cropped: frames are faces already, and classified whole.
+        thresholds: What a face must reach so that its prediction can be sure.
 
     Example:
         >>> recogniser = load("runs/quickstart/bundle")     # doctest: +SKIP
@@ -66,11 +77,16 @@ class Recogniser:
     """
 
     def __init__(
-        self, detector: Detector, classifier: Classifier, cropped: bool = False
+        self,
+        detector: Detector,
+        classifier: Classifier,
+        cropped: bool = False,
+        thresholds: Thresholds = Thresholds(),
     ) -> None:
         self.detect = detector
         self.classifier = classifier
         self._cropped = cropped
+        self._thresholds = thresholds
         self._spec = classifier.bundle.face
 
     @property
@@ -135,9 +151,10 @@ class Recogniser:
             for frame, inside in zip(frames_bgr, told, strict=True)
             for found in inside
         ]
-        answers = iter(self._answers(crops))
+        answers = zip(self._answers(crops), crops, strict=True)
         return [
-            [self._face(found, next(answers)) for found in inside] for inside in told
+            [self._face(frame, found, *next(answers)) for found in inside]
+            for frame, inside in zip(frames_bgr, told, strict=True)
         ]
 
     def _answers(self, crops: list[np.ndarray]) -> np.ndarray:
@@ -155,25 +172,50 @@ class Recogniser:
         square = preprocess.square_around(box_xywh_px, self.bundle.face.framing)
         return preprocess.cut(frame, square)
 
-    def _face(self, detection: Detection, probabilities: np.ndarray) -> Face:
+    def _face(
+        self,
+        frame: np.ndarray,
+        detection: Detection,
+        probabilities: np.ndarray,
+        crop_rgb: np.ndarray,
+    ) -> Face:
         best = int(np.argmax(probabilities))
         confidence = float(probabilities[best])
+        reason = self._quality(frame, detection, crop_rgb)
+        prediction_set = self._prediction_set(probabilities, reason)
+        if not reason and confidence < self.bundle.abstain.threshold:
+            reason = UnsureReason.LOW_CONFIDENCE
         return Face(
             **vars(detection),
             probabilities=probabilities,
             label=CLASSES[best],
             confidence=confidence,
-            abstained=confidence < self.bundle.abstain.threshold,
-            prediction_set=self._prediction_set(probabilities),
+            prediction_set=prediction_set,
+            unsure_reason=reason,
         )
 
-    def _prediction_set(self, probabilities: np.ndarray) -> tuple[str, ...] | None:
+    def _quality(
+        self, frame: np.ndarray, detection: Detection, crop_rgb: np.ndarray
+    ) -> UnsureReason:
+        height, width = frame.shape[:2]
+        return quality.assess(
+            cv2.cvtColor(crop_rgb, cv2.COLOR_RGB2GRAY),
+            quality.visible_share(detection.box_xywh_px, (width, height)),
+            self._thresholds,
+        )
+
+    def _prediction_set(
+        self, probabilities: np.ndarray, reason: UnsureReason
+    ) -> tuple[str, ...] | None:
         sets = self.bundle.prediction_sets
         if sets is None:
             return None
         held = conformal.prediction_sets(probabilities, sets.threshold)
         likeliest_first = np.argsort(-probabilities, kind="stable")
-        return tuple(CLASSES[index] for index in likeliest_first if held[index])
+        # How often a set is right was measured on faces that can be seen.
+        return tuple(
+            CLASSES[index] for index in likeliest_first if reason or held[index]
+        )
 
 
 def _check_frame(frame: np.ndarray) -> None:

@@ -169,7 +169,9 @@ def views(
         found = [seen.detection for seen in moment.faces]
         faces = recogniser.recognise(frame.pixels_bgr, found)
         smoothed = [
-            smoother.update(seen.face_id, face.probabilities, frame.time_ms)
+            smoother.update(
+                seen.face_id, face.probabilities, frame.time_ms, face.unsure_reason
+            )
             for seen, face in zip(moment.faces, faces, strict=True)
         ]
         followed = [

@@ -49,6 +49,7 @@ COLUMNS = (
     "true_label",
     *(f"{stage}_ms" for stage in STAGES),
     "film_frame",
+    "unsure_reason",
 )
 
 # The number of the frame of the session's film that shows a view; None if none does.
@@ -76,6 +77,7 @@ class Counts:
     Attributes:
         frames: frames seen; `without_face` of them had no face.
         labels: faces by the label that was shown, "unsure" among them.
+        unsure_reasons: Unsure faces by the reason.
         identities: the faces' identities.
     """
 
@@ -84,6 +86,7 @@ class Counts:
         self.without_face = 0
         self.dropped = 0
         self.labels: Counter[str] = Counter()
+        self.unsure_reasons: Counter[str] = Counter()
         self.identities: set[int] = set()
         self._seen_with: dict[str, set] = {"clahe": set(), "smoothing_ms": set()}
         # Bounded, or a camera that is watched for days would fill the memory.
@@ -102,6 +105,9 @@ class Counts:
         self.labels.update(
             "unsure" if face.unsure else face.label.lower() for face in view.faces
         )
+        self.unsure_reasons.update(
+            face.unsure_reason.value for face in view.faces if face.unsure
+        )
         for stage, times_ms in self._stages_ms.items():
             if stage in view.stages_ms:
                 times_ms.append(view.stages_ms[stage])
@@ -115,6 +121,7 @@ class Counts:
             "faces": self.labels.total(),
             "identities": len(self.identities),
             "labels": dict(self.labels.most_common()),
+            "unsure_reasons": dict(self.unsure_reasons.most_common()),
             # More than one where a key changed it.
             "seen_with": {
                 name: sorted(values) for name, values in self._seen_with.items()
@@ -212,6 +219,7 @@ def _face_columns(followed: FollowedFace) -> dict[str, Any]:
         "confidence": round(followed.smoothed.confidence, 5),
         "unsure": int(followed.unsure),
         "true_label": followed.true_label.lower(),
+        "unsure_reason": followed.unsure_reason.value,
     }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from fer_tf import metrics
 from fer_tf.config import LiveConfig
+from fer_tf.quality import UnsureReason
 
 LEAST_PROBABILITY = 1e-7
 
@@ -18,11 +19,22 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, eq=False)
 class Smoothed:
-    """What is shown of a face: probabilities [7], a label's index, if it is unsure."""
+    """What is displayed of a face.
+
+    Attributes:
+        probabilities: Smoothed probabilities [7], which sum to 1.
+        label: Index of the label.
+        unsure_reason: Why the label is unsure; empty where it is sure.
+    """
 
     probabilities: np.ndarray
     label: int
-    unsure: bool
+    unsure_reason: UnsureReason
+
+    @property
+    def unsure(self) -> bool:
+        """The label is unsure."""
+        return bool(self.unsure_reason)
 
     @property
     def confidence(self) -> float:
@@ -50,14 +62,22 @@ class _Held(Generic[Value]):
 
 @dataclass
 class _State:
-    """Of one face; its age counts the time that has passed, which never goes back."""
+    """State of one face; its age counts the time that passes, which never goes back.
+
+    Attributes:
+        low: The confidence is too low.
+        unusable: Why the face cannot be used.
+        predicted_at_ms: The age at the last frame in which the face was usable.
+    """
 
     answer: np.ndarray
     smoothed: np.ndarray
     time_ms: float
     label: _Held[int]
-    unsure: _Held[bool]
+    low: _Held[bool]
+    unusable: _Held[UnsureReason]
     age_ms: float = 0.0
+    predicted_at_ms: float = 0.0
 
 
 class Smoother:
@@ -70,6 +90,10 @@ class Smoother:
         l_t = e l_(t-dt) + (g - e) x_(t-dt) + (1 - g) x_t,
 
     and the smoothed probabilities are softmax(l_t): a geometric mean that forgets.
+
+    A frame in which a face is not usable is no evidence: the label and l stay, as if
+    the face had not been seen, and dt is counted from the last usable frame. The label
+    is unsure at once, and until the face has been usable for `hold_ms`.
 
     Args:
         smoothing_ms: the time constant tau; 0 for no smoothing. May change on the way.
@@ -98,23 +122,48 @@ class Smoother:
         return cls(live.smoothing_ms, live.hysteresis, live.hold_ms, least_confidence)
 
     def update(
-        self, face_id: int, probabilities: np.ndarray, time_ms: float
+        self,
+        face_id: int,
+        probabilities: np.ndarray,
+        time_ms: float,
+        reason: UnsureReason = UnsureReason.NONE,
     ) -> Smoothed:
-        """Take the answer [7] for a face at `time_ms` and return what to show.
+        """Take the prediction for a face at `time_ms` and return what to display.
 
-        Time that stands still or goes back is no time.
+        Time that stands still or goes back is no time. Until a face has been usable, it
+        is displayed as predicted.
+
+        Args:
+            face_id: The face's identity.
+            probabilities: Predicted probabilities [7].
+            time_ms: Time of the frame.
+            reason: Why the prediction is unsure by itself; empty where it is sure.
         """
-        answer = np.log(np.maximum(probabilities, LEAST_PROBABILITY, dtype=np.float64))
         state = self._states.get(face_id)
+        if state is None and not reason.is_usable:
+            return Smoothed(probabilities, int(np.argmax(probabilities)), reason)
+        answer = np.log(np.maximum(probabilities, LEAST_PROBABILITY, dtype=np.float64))
         if state is None:
-            state = self._first(answer, time_ms)
-            self._states[face_id] = state
-        elapsed_ms = max(0.0, time_ms - state.time_ms)
-        kept, before, now = self._weights(elapsed_ms)
+            state = self._states[face_id] = self._first(answer, time_ms)
+        state.age_ms += max(0.0, time_ms - state.time_ms)
+        state.time_ms = time_ms
+        if reason.is_usable:
+            self._predict(state, answer)
+            unusable = state.unusable.settle(
+                UnsureReason.NONE, state.age_ms, self._hold_ms
+            )
+        else:
+            unusable = state.unusable.settle(reason, state.age_ms, 0.0)
+        low = UnsureReason.LOW_CONFIDENCE if state.low.value else UnsureReason.NONE
+        shown = metrics.softmax(state.smoothed)
+        return Smoothed(shown, state.label.value, unusable or low)
+
+    def _predict(self, state: _State, answer: np.ndarray) -> None:
+        """Move a face's smoothed log probabilities, its label and its confidence."""
+        kept, before, now = self._weights(state.age_ms - state.predicted_at_ms)
         state.smoothed = kept * state.smoothed + before * state.answer + now * answer
         state.answer = answer
-        state.time_ms = time_ms
-        state.age_ms += elapsed_ms
+        state.predicted_at_ms = state.age_ms
         shown = metrics.softmax(state.smoothed)
         leader, label = int(np.argmax(shown)), state.label.value
         leads = shown[leader] - shown[label] >= self._hysteresis
@@ -122,8 +171,7 @@ class Smoother:
         label = state.label.settle(wanted, state.age_ms, self._hold_ms)
         above = shown[label] - self._least_confidence
         hold_ms = 0.0 if abs(above) > self._hysteresis else self._hold_ms
-        unsure = state.unsure.settle(bool(above < 0), state.age_ms, hold_ms)
-        return Smoothed(shown, label, unsure)
+        state.low.settle(bool(above < 0), state.age_ms, hold_ms)
 
     def keep_only(self, face_ids: Collection[int]) -> None:
         """Drop the state of every face that is not among `face_ids`."""
@@ -146,5 +194,11 @@ class Smoother:
 
     def _first(self, answer: np.ndarray, time_ms: float) -> _State:
         shown = metrics.softmax(answer)
-        label, unsure = int(np.argmax(shown)), shown.max() < self._least_confidence
-        return _State(answer, answer, time_ms, _Held(label), _Held(bool(unsure)))
+        return _State(
+            answer=answer,
+            smoothed=answer,
+            time_ms=time_ms,
+            label=_Held(int(np.argmax(shown))),
+            low=_Held(bool(shown.max() < self._least_confidence)),
+            unusable=_Held(UnsureReason.NONE),
+        )

@@ -7,6 +7,7 @@ from fer_tf.labels import CLASSES
 from fer_tf.live.frames import Frame
 from fer_tf.live.recogniser import Face
 from fer_tf.live.smoothing import Smoothed
+from fer_tf.quality import UnsureReason
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,11 @@ class FollowedFace:
     def unsure(self) -> bool:
         """"Unsure" is shown in place of the class."""
         return self.smoothed.unsure
+
+    @property
+    def unsure_reason(self) -> UnsureReason:
+        """Why "unsure" is shown; empty where the class is."""
+        return self.smoothed.unsure_reason
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.rehearsal import AnnotatedSource
 from fer_tf.live.rehearsal import detect_annotated
 from fer_tf.preprocess import FaceSpec
+from fer_tf.quality import ACCEPT_ALL
 from fer_tf.runtime.bundle import Abstain
 from fer_tf.runtime.bundle import Bundle
 
@@ -104,7 +105,8 @@ def film():
 def stage(film, classifier):
     """An annotated film, its recogniser, and the reader of it; nothing is smoothed."""
     scripted = AnnotatedSource(film)
-    recogniser = Recogniser(no_detector, classifier)
+    # Squares of one color are no faces that could be used.
+    recogniser = Recogniser(no_detector, classifier, thresholds=ACCEPT_ALL)
     live = LiveConfig(smoothing_ms=0, hysteresis=0, hold_ms=0)
     reader = loop.Reader(recogniser, live, detect=detect_annotated)
     return types.SimpleNamespace(

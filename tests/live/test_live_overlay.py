@@ -13,11 +13,12 @@ from fer_tf.live.recogniser import Face
 from fer_tf.live.smoothing import Smoothed
 from fer_tf.live.view import FollowedFace
 from fer_tf.live.view import View
+from fer_tf.quality import UnsureReason
 
 BOX = (60, 60, 140, 140)
 
 
-def face_at(box, face_id=1, unsure=False):
+def face_at(box, face_id=1, reason=UnsureReason.NONE):
     probabilities = np.array([0.02, 0.01, 0.03, 0.8, 0.04, 0.05, 0.05])
     points = np.array(box[:2]) + np.array(box[2:]) * [[0.3, 0.4]] * 5
     face = Face(
@@ -27,10 +28,10 @@ def face_at(box, face_id=1, unsure=False):
         probabilities=probabilities,
         label="Happy",
         confidence=0.8,
-        abstained=unsure,
         prediction_set=None,
+        unsure_reason=reason,
     )
-    return FollowedFace(face_id, face, Smoothed(probabilities, 3, unsure))
+    return FollowedFace(face_id, face, Smoothed(probabilities, 3, reason))
 
 
 def view_of(size_wh, boxes=(BOX,), grey=90, **options):
@@ -81,12 +82,18 @@ def test_writing_stands_out_from_light_and_dark(grey):
 
 
 @pytest.mark.parametrize(
-    ("unsure", "text"), [(False, "#1 Happy 80%"), (True, "#1 unsure")]
+    ("reason", "text"),
+    [
+        (UnsureReason.NONE, "#1 Happy 80%"),
+        (UnsureReason.LOW_CONFIDENCE, "#1 unsure"),
+        (UnsureReason.TOO_DARK, "#1 unsure: too dark"),
+        (UnsureReason.BLURRED, "#1 unsure: blurred"),
+    ],
 )
-def test_a_share_stands_beside_a_label_alone(unsure, text):
+def test_a_share_stands_beside_a_label_alone(reason, text):
     """A share beside "unsure" would read as how unsure."""
     canvas = Canvas(np.zeros((480, 640, 3), np.uint8))
-    title = overlay._Title.of(canvas, np.array(BOX, float), face_at(BOX, 1, unsure))
+    title = overlay._Title.of(canvas, np.array(BOX, float), face_at(BOX, 1, reason))
     assert title.text == text
 
 
@@ -100,7 +107,7 @@ def test_unsure_no_class_stands_out_among_the_bars(monkeypatch):
     panel = np.array([10, 10, 126, 99])
     overlay._bars(canvas, panel, face_at(BOX))
     assert [text for text, colour in colours.items() if colour == WHITE] == ["Happy"]
-    overlay._bars(canvas, panel, face_at(BOX, unsure=True))
+    overlay._bars(canvas, panel, face_at(BOX, reason=UnsureReason.TOO_DARK))
     assert WHITE not in colours.values()
 
 

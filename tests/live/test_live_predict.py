@@ -14,6 +14,7 @@ from fer_tf.live import predict
 from fer_tf.live.detection import Detection
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.picture import encode_png
+from fer_tf.quality import ACCEPT_ALL
 from fer_tf.runtime.bundle import PredictionSets
 
 
@@ -21,6 +22,11 @@ def save(path, colour_rgb, size=(40, 60)):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_png(np.full((*size, 3), colour_rgb, np.uint8)))
     return path
+
+
+def recogniser_of(classifier):
+    """Accept pictures of one color, which are no faces that could be used."""
+    return Recogniser(bright_places, classifier, thresholds=ACCEPT_ALL)
 
 
 def bright_places(frame_bgr):
@@ -50,7 +56,7 @@ def album(tmp_path):
 def test_a_row_per_face_and_none_without(album, classifier, tmp_path, caplog):
     out = tmp_path / "faces.csv"
     with caplog.at_level(logging.WARNING):
-        found = predict.predict([album], Recogniser(bright_places, classifier), out)
+        found = predict.predict([album], recogniser_of(classifier), out)
     assert (found.pictures, len(found.faces)) == (4, 2)
     assert found.without_face == [str(album / "b_black.png")]
     assert list(found.unreadable) == [str(album / "d_broken.jpg")]
@@ -65,11 +71,11 @@ def test_a_row_per_face_and_none_without(album, classifier, tmp_path, caplog):
 
 def test_the_columns_are_those_that_others_read(album, classifier, tmp_path):
     out = tmp_path / "faces.csv"
-    predict.predict([album], Recogniser(bright_places, classifier), out)
+    predict.predict([album], recogniser_of(classifier), out)
     row = rows_of(out)[0]
     assert list(row) == (
         "path face_id x y w h angry disgust fear happy sad surprise neutral label "
-        "confidence unsure prediction_set"
+        "confidence unsure prediction_set unsure_reason"
     ).split()
     assert [row[name] for name in ("face_id", *"xywh")] == ["1", "10.0", "5.0"] + [
         "20.0"
@@ -92,8 +98,26 @@ def test_a_cropped_picture_needs_no_detector(album, classifier, tmp_path):
     assert classifier.calls[0][0].shape == (40, 60, 3)
 
 
+def test_why_a_face_is_unsure_is_written(classifier, tmp_path):
+    """Pictures of one color are no faces, and a detector cannot know that."""
+    red = save(tmp_path / "red.png", (250, 0, 0))
+    gray = save(tmp_path / "gray.png", (120, 120, 120), size=(21, 60))
+    for reader, reasons in (
+        (predict.of_cropped(classifier), ["low_contrast", "too_small"]),
+        (Recogniser(bright_places, classifier), ["too_small", "too_small"]),
+        (recogniser_of(classifier), ["", "low_confidence"]),
+    ):
+        for name in ("faces.csv", "faces.json"):
+            predict.predict([red, gray], reader, tmp_path / name)
+        rows = rows_of(tmp_path / "faces.csv")
+        assert [row["unsure_reason"] for row in rows] == reasons
+        assert [row["unsure"] for row in rows] == [str(int(bool(r))) for r in reasons]
+        faces = files.read_json(tmp_path / "faces.json")["faces"]
+        assert [face["unsure_reason"] for face in faces] == reasons
+
+
 def test_json_says_the_same_and_names_what_has_no_row(album, classifier, tmp_path):
-    reader = Recogniser(bright_places, classifier)
+    reader = recogniser_of(classifier)
     predict.predict([album], reader, tmp_path / "faces.csv")
     predict.predict([album], reader, tmp_path / "faces.json")
     content = files.read_json(tmp_path / "faces.json")
@@ -117,7 +141,7 @@ def test_the_prediction_set_is_told(
 ):
     sets = PredictionSets(threshold, 0.9, "validation")
     classifier.bundle = dataclasses.replace(classifier.bundle, prediction_sets=sets)
-    reader = Recogniser(bright_places, classifier)
+    reader = recogniser_of(classifier)
     for name in ("faces.csv", "faces.json"):
         predict.predict([album / "a_red.png"], reader, tmp_path / name)
     assert rows_of(tmp_path / "faces.csv")[0]["prediction_set"] == text
@@ -135,7 +159,7 @@ def test_nothing_that_can_be_decoded_leaves_no_file(classifier, tmp_path):
     broken.write_bytes(b"not a picture")
     out = tmp_path / "faces.csv"
     with pytest.raises(OutsideError, match="none of 1 pictures"):
-        predict.predict([broken], Recogniser(bright_places, classifier), out)
+        predict.predict([broken], recogniser_of(classifier), out)
     assert not out.exists()
 
 
@@ -144,7 +168,7 @@ def test_a_path_that_is_not_there_is_the_users_mistake(classifier, tmp_path):
     with pytest.raises(UserError, match="there is no .*typo.png"):
         predict.predict(
             [good, tmp_path / "typo.png"],
-            Recogniser(bright_places, classifier),
+            recogniser_of(classifier),
             tmp_path / "faces.csv",
         )
     assert classifier.calls == []

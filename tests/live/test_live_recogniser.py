@@ -17,11 +17,17 @@ from fer_tf.live.frames import Frame
 from fer_tf.live.frames import Silence
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.rehearsal import detect_annotated
+from fer_tf.quality import ACCEPT_ALL
 from fer_tf.runtime.bundle import PredictionSets
 
 
 def found(box, score=0.9):
     return Detection(np.array(box, float), np.zeros((5, 2)), score)
+
+
+def accepting(boxes, classifier):
+    """A recogniser that takes any crop for a face that can be used."""
+    return Recogniser(lambda frame: boxes, classifier, thresholds=ACCEPT_ALL)
 
 
 def views_of(stage):
@@ -126,7 +132,7 @@ def test_images_are_detected_as_images_and_frames_of_a_video_as_frames(classifie
 def test_red_is_red(classifier):
     frame = np.zeros((60, 60, 3), np.uint8)
     frame[..., 2] = 250
-    (face,) = Recogniser(lambda frame: [found([10, 10, 30, 30])], classifier)(frame)
+    (face,) = accepting([found([10, 10, 30, 30])], classifier)(frame)
     assert face.label == "Angry"
     assert face.confidence == pytest.approx(0.82 / 0.94, rel=1e-5)
     assert not face.abstained
@@ -134,15 +140,58 @@ def test_red_is_red(classifier):
 
 def test_a_confidence_below_the_threshold_abstains(classifier):
     frame = np.full((60, 60, 3), 250, np.uint8)
-    (face,) = Recogniser(lambda frame: [found([10, 10, 30, 30])], classifier)(frame)
+    (face,) = accepting([found([10, 10, 30, 30])], classifier)(frame)
     assert face.confidence < classifier.bundle.abstain.threshold
     assert face.abstained
+    assert face.unsure_reason == "low_confidence"
+
+
+class Confident:
+    """A classifier that is sure of any crop."""
+
+    def __init__(self, bundle):
+        self.bundle = bundle
+
+    def __call__(self, crops):
+        return np.array([[0.94, *[0.01] * 6]] * len(crops), np.float32)
+
+
+def textured(size=120):
+    """A frame with the contrast, tones and detail of a face."""
+    coarse = np.random.default_rng(0).integers(0, 256, (15, 15), dtype=np.uint8)
+    gray = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+    return np.repeat(gray[..., None], 3, axis=2)
+
+
+@pytest.mark.parametrize(
+    ("change", "box", "reason"),
+    [
+        (lambda frame: frame, [30, 30, 60, 60], ""),
+        (lambda frame: 0 * frame + 90, [30, 30, 60, 60], "low_contrast"),
+        (lambda frame: frame // 10, [30, 30, 60, 60], "too_dark"),
+        (lambda frame: frame, [51, 51, 19, 19], "too_small"),
+        (lambda frame: cv2.GaussianBlur(frame, (0, 0), 8), [30, 30, 60, 60], "blurred"),
+        (lambda frame: frame[:75, :75], [30, 30, 60, 60], "outside_frame"),
+    ],
+)
+def test_an_unusable_face_is_unsure_however_confident_the_model_is(
+    classifier, change, box, reason
+):
+    sets = PredictionSets(0.5, 0.9, "validation")
+    classifier.bundle = dataclasses.replace(classifier.bundle, prediction_sets=sets)
+    frame = np.ascontiguousarray(change(textured()))
+    confident = Confident(classifier.bundle)
+    (face,) = Recogniser(lambda frame: [found(box)], confident)(frame)
+    assert (face.label, face.unsure_reason) == ("Angry", reason)
+    assert face.confidence > classifier.bundle.abstain.threshold
+    assert face.abstained is bool(reason)
+    assert len(face.prediction_set) == (7 if reason else 1)
 
 
 def test_a_face_has_the_bundles_prediction_set_likeliest_first(classifier):
     frame = np.zeros((60, 60, 3), np.uint8)
     frame[..., 2] = 250
-    reader = Recogniser(lambda frame: [found([10, 10, 30, 30])], classifier)
+    reader = accepting([found([10, 10, 30, 30])], classifier)
     (face,) = reader(frame)
     assert face.prediction_set is None
     for threshold, held in [(0.0, 7), (0.5, 1), (0.95, 0)]:
@@ -252,7 +301,7 @@ def test_smoothing_does_not_outlive_a_face(classifier, film):
     """Fault 9: the face that comes back is not what the one that left had been."""
     live = loop.LiveConfig(smoothing_ms=1e9, hold_ms=1e9, forget_ms=500)
     boxes = [found([20, 40, 40, 40])]
-    reader = loop.Reader(Recogniser(lambda frame: boxes, classifier), live)
+    reader = loop.Reader(accepting(boxes, classifier), live)
     angry, happy = film[0].pixels_bgr, film[-1].pixels_bgr.copy()
     happy[40:80, 20:60] = (0, 250, 0)
     assert reader(Frame(0, 0, angry)).faces[0].label == "Angry"

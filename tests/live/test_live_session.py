@@ -17,7 +17,9 @@ from fer_tf.live import recording
 from fer_tf.live import rehearsal
 from fer_tf.live import session
 from fer_tf.live import video
+from fer_tf.live.detection import no_detector
 from fer_tf.live.frames import Frame
+from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.rehearsal import AnnotatedSource
 from fer_tf.live.rehearsal import detect_annotated
 from fer_tf.live.view import View
@@ -52,7 +54,7 @@ def test_the_columns_are_those_that_others_read(stage, folder):
         "raw_happy raw_sad raw_surprise raw_neutral smoothed_angry smoothed_disgust "
         "smoothed_fear smoothed_happy smoothed_sad smoothed_surprise smoothed_neutral "
         "label confidence unsure true_label detect_ms classify_ms total_ms "
-        "film_frame"
+        "film_frame unsure_reason"
     ).split()
 
 
@@ -70,6 +72,21 @@ def test_there_is_a_row_per_face_and_frame(stage, folder):
     raw = [float(first[f"raw_{name}"]) for name in ("angry", "happy", "sad")]
     assert raw == pytest.approx([0.82 / 0.94, 0.02 / 0.94, 0.02 / 0.94], abs=1e-5)
     assert float(rows[-1]["time_ms"]) == 40 * 49
+
+
+def test_why_a_face_is_unsure_is_written(stage, folder, classifier):
+    """Squares of one color are no faces; blue is as dark as it is flat."""
+    stage.recogniser = Recogniser(no_detector, classifier)
+    play_into(folder, stage)
+    rows = [row for row in read_rows(folder) if row["face_id"]]
+    assert {(row["label"], row["unsure"], row["unsure_reason"]) for row in rows} == {
+        ("angry", "1", "low_contrast"),
+        ("happy", "1", "low_contrast"),
+        ("sad", "1", "too_dark"),
+    }
+    summary = files.read_json(folder / "session.json")
+    assert summary["labels"] == {"unsure": 98}
+    assert summary["unsure_reasons"] == {"low_contrast": 49, "too_dark": 49}
 
 
 def test_a_frame_without_a_face_has_one_row_that_names_no_class(stage, folder):
@@ -90,6 +107,7 @@ def test_the_summary_says_what_was_seen(stage, folder):
     assert summary["identities"] == 2
     # Angry until 1 s, but for the one frame without a face; then Happy.
     assert summary["labels"] == {"sad": 49, "happy": 25, "angry": 24}
+    assert summary["unsure_reasons"] == {}
     assert set(summary["median_ms"]) == {"detect", "classify", "total"}
     assert summary["bundle"]["digest"] == stage.recogniser.bundle.digest
     assert summary["settings"]["forget_ms"] == 500

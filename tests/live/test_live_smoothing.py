@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fer_tf.live.smoothing import Smoother
+from fer_tf.quality import UnsureReason
 
 ANGRY, HAPPY, SAD = 0, 3, 4
 
@@ -216,3 +217,57 @@ def test_a_face_that_is_forgotten_begins_anew():
     smoothed = smoother.update(1, answer(HAPPY), 40)
     assert smoothed.label == HAPPY
     np.testing.assert_allclose(smoothed.probabilities, answer(HAPPY), rtol=1e-6)
+
+
+DARK = UnsureReason.TOO_DARK
+LOW = UnsureReason.LOW_CONFIDENCE
+
+
+def test_an_unusable_frame_is_no_evidence():
+    """What follows is as though the face had not been seen in it."""
+    with_dark, without = calm(), calm()
+    for smoother in (with_dark, without):
+        smoother.update(1, answer(ANGRY), 0)
+    for time_ms in (40, 80, 120):
+        dark = with_dark.update(1, answer(SAD), time_ms, DARK)
+        np.testing.assert_allclose(dark.probabilities, answer(ANGRY), rtol=1e-6)
+        assert (dark.label, dark.unsure_reason) == (ANGRY, "too_dark")
+    after = with_dark.update(1, answer(HAPPY), 160)
+    expected = without.update(1, answer(HAPPY), 160)
+    np.testing.assert_array_equal(after.probabilities, expected.probabilities)
+    assert after.label == expected.label
+
+
+def test_a_face_is_unsure_at_once_and_sure_after_it_was_usable_for_the_hold():
+    smoother = calm(smoothing_ms=0, hold_ms=100)
+    reasons = {0: "", 40: DARK, 80: UnsureReason.BLURRED, 120: "", 160: DARK}
+    shown = {}
+    for time_ms in range(0, 400, 40):
+        reason = UnsureReason(reasons.get(time_ms, ""))
+        shown[time_ms] = smoother.update(1, answer(ANGRY), time_ms, reason)
+    assert [(t, one.unsure_reason) for t, one in shown.items() if one.unsure] == [
+        (40, "too_dark"),
+        (80, "blurred"),
+        (120, "blurred"),
+        (160, "too_dark"),
+        (200, "too_dark"),
+        (240, "too_dark"),
+        (280, "too_dark"),
+    ]
+
+
+def test_a_low_confidence_is_evidence_and_has_its_reason():
+    smoother = calm(smoothing_ms=0)
+    shown = smoother.update(1, answer(ANGRY, 0.4), 0, LOW)
+    assert shown.unsure_reason == "low_confidence"
+    assert smoother.update(1, answer(HAPPY, 0.9), 400).unsure_reason == ""
+
+
+def test_a_face_that_was_never_usable_leaves_nothing():
+    smoother = calm(smoothing_ms=1e9, hold_ms=0)
+    for time_ms in (0, 40):
+        shown = smoother.update(1, answer(SAD), time_ms, UnsureReason.NOISE)
+        assert (shown.label, shown.unsure_reason) == (SAD, "noise")
+    first = smoother.update(1, answer(HAPPY), 80)
+    assert (first.label, first.unsure_reason) == (HAPPY, "")
+    np.testing.assert_allclose(first.probabilities, answer(HAPPY), rtol=1e-6)

@@ -61,7 +61,8 @@ def collect(roots: Sequence[Path]) -> list[dict[str, Any]]:
         config = recipes.load(experiment.config)
         recipe = dataclasses.replace(
             config,
-            experiment="",
+            # The same for all, so that experiments differ by the rest alone.
+            experiment=Config.experiment,
             seed=0,
             soft_labels=dataclasses.replace(config.soft_labels, stored=""),
         )

@@ -1,4 +1,4 @@
-"""Frames from a camera, a film, a picture, a folder of pictures or a URL."""
+"""Frames from a camera, a video file, an image, a folder of images or a URL."""
 
 import re
 import threading
@@ -15,7 +15,8 @@ import numpy as np
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 from fer_tf.live import opencv_log
-from fer_tf.live.film import Film
+from fer_tf.live import video_file
+from fer_tf.live import video_library
 from fer_tf.live.film import Pictures
 from fer_tf.live.frames import Frame
 from fer_tf.live.frames import Silence
@@ -25,7 +26,6 @@ from fer_tf.live.frames import rate_of
 from fer_tf.live.frames import read_from
 from fer_tf.live.pictures import SUFFIXES
 from fer_tf.live.pictures import pictures_in
-from fer_tf.live.video import opencv_name
 
 # Whoever waits for a camera looks up so often, to hear of keys.
 TICK_S = 0.05
@@ -42,6 +42,9 @@ URL_TIMEOUT_MS = 5000
 MOST_CAMERAS = 10
 # OpenCV's numbers of cameras have 32 bits.
 LONGEST_NUMBER = 10
+# Whatever has another scheme, such as rtsp, is a live stream. These may be, too: their
+# container decides.
+FILE_SCHEMES = ("http", "https", "ftp", "sftp", "file")
 
 Capture = Callable[[str | int], Any]
 
@@ -96,15 +99,15 @@ def open_source(
     clock: Callable[[], float] = time.monotonic,
     capture: Capture = _capture,
 ) -> Source:
-    """Open a camera by its number, or a film, a picture, a folder or a URL.
+    """Open a camera by its number, or a video, an image, a folder or a URL.
 
     Args:
         clock: seconds, from any origin; live sources tell the time by it.
-        capture: what opens a film or a camera.
+        capture: what opens a camera or a live stream.
 
     Raises:
-        UserError: there is no such file, or it is empty or holds no pictures.
-        OutsideError: the camera, the URL or the film does not open.
+        UserError: there is no such file, or it is empty or holds no images.
+        OutsideError: the camera, the URL or the video does not open.
     """
     if not source:
         raise UserError("the source is empty. Give a camera's number, a file or a URL.")
@@ -123,18 +126,32 @@ def open_source(
         raise UserError(f"{path} is empty (0 bytes).")
     if path.suffix.lower() in SUFFIXES:
         return Pictures([path])
-    return Film(capture(opencv_name(path)), source)
+    container = video_library.open_video(path, name=source)
+    return video_file.VideoFile(container, source)
 
 
 def _open_url(url: str, clock: Callable[[], float], capture: Capture) -> Source:
-    """Open a film if the URL announces how long it is, else something live."""
-    opened = capture(url)
-    if opened.isOpened() and opened.get(cv2.CAP_PROP_FRAME_COUNT) > 0:
-        return Film(opened, name_of(url))
-    # The first time what is open already, and from then on another.
-    openings = iter([opened])
-    return Camera(
-        lambda: next(openings, None) or capture(url), name_of(url), clock
+    """Open a live stream, or a finite video, by the URL's scheme and its container.
+
+    A finite video ends once, whether or not the server announces its length; a live
+    stream is opened again when it breaks.
+    """
+    name = name_of(url)
+    if url.partition("://")[0].lower() in FILE_SCHEMES:
+        container = video_library.open_video(url, name)
+        if not video_file.is_live(container):
+            return video_file.VideoFile(container, name)
+        container.close()
+    return Camera(lambda: capture(url), name, clock)
+
+
+def _advice(name: str) -> str:
+    """Return what to do about a live source that does not open."""
+    if "://" in name:
+        return video_library.URL_ADVICE
+    return (
+        "Is it plugged in, free, and allowed to be used? `fer-tf live --list-cameras` "
+        "shows those that open."
     )
 
 
@@ -156,10 +173,7 @@ class Camera:
     ) -> None:
         capture = open_capture()
         if not capture.isOpened():
-            raise OutsideError(
-                f"{name} does not open. Is it plugged in, free, and allowed to be "
-                "used? `fer-tf live --list-cameras` shows those that open."
-            )
+            raise OutsideError(f"{name} does not open. {_advice(name)}")
         self._open = open_capture
         self._name = name
         self._clock = clock

@@ -22,16 +22,19 @@ class Frame:
     Attributes:
         index: its number in the source, counted from 0; gaps are frames that a live
             camera took while nobody could look.
-        time_ms: since the source's beginning, by the source's own time; later than the
-            frame before.
+        time_ms: since the source's beginning, as players count it: of a video, since
+            its container's start; later than the frame before.
         pixels_bgr: uint8 [height, width, 3].
         annotations: the ground truth of its faces; empty where none is known.
+        duration_ms: for how long it is shown, which is until the next frame's time;
+            None of a live source, whose next frame is not known.
     """
 
     index: int
     time_ms: float
     pixels_bgr: np.ndarray
     annotations: tuple[Annotation, ...] = ()
+    duration_ms: float | None = None
 
 
 @dataclass(frozen=True)

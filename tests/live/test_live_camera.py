@@ -21,12 +21,8 @@ from fer_tf.picture import encode_png
 class Capture:
     """Stands for cv2.VideoCapture: frames whose value is their number, then none."""
 
-    def __init__(
-        self, frames=3, times_ms=None, rate=25.0, opened=True, announced=0
-    ):
+    def __init__(self, frames=3, rate=25.0, opened=True):
         self.frames = frames
-        self.announced = announced
-        self.times_ms = times_ms
         self.rate = rate
         self.opened = opened
         self.position = -1
@@ -42,80 +38,11 @@ class Capture:
         return True, np.full((4, 6, 3), self.position, np.uint8)
 
     def get(self, what):
-        if what == cv2.CAP_PROP_FPS:
-            return self.rate
-        if what == cv2.CAP_PROP_FRAME_COUNT:
-            return self.announced
-        assert what == cv2.CAP_PROP_POS_MSEC
-        return self.times_ms[self.position]
+        assert what == cv2.CAP_PROP_FPS
+        return self.rate
 
     def release(self):
         self.released = True
-
-
-@pytest.fixture
-def some_file(tmp_path):
-    path = tmp_path / "film.mp4"
-    path.write_bytes(b"what is in it is the capture's business")
-    return path
-
-
-def frames_of(path, **capture):
-    source = camera.open_source(str(path), capture=lambda name: Capture(**capture))
-    return list(source)
-
-
-def test_a_film_gives_every_frame_at_its_own_time(some_file):
-    frames = frames_of(some_file, times_ms=[0.0, 41.7, 75.1])
-    assert [frame.index for frame in frames] == [0, 1, 2]
-    assert [frame.time_ms for frame in frames] == [0.0, 41.7, 75.1]
-    assert [frame.pixels_bgr[0, 0, 0] for frame in frames] == [0, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("times_ms", "expected"),
-    [
-        ([0.0, 0.0, 0.0], [0, 40, 80]),
-        ([float("nan")] * 3, [0, 40, 80]),
-        ([-1e9, -1e9, -1e9], [0, 40, 80]),
-        ([0.0, 1e12, 80.0], [0, 40, 80]),
-        ([0.0, 100.0, 50.0], [0, 100, 101]),
-    ],
-)
-def test_a_film_whose_clock_talks_nonsense_goes_by_its_rate(
-    some_file, times_ms, expected
-):
-    frames = frames_of(some_file, times_ms=times_ms)
-    assert [frame.time_ms for frame in frames] == expected
-
-
-@pytest.mark.parametrize("rate", [0.0, float("nan"), 90_000.0, -1.0])
-def test_a_film_that_does_not_know_its_rate_has_a_usual_one(some_file, rate):
-    frames = frames_of(some_file, times_ms=[0.0] * 3, rate=rate)
-    assert [frame.time_ms for frame in frames] == [0, 40, 80]
-
-
-def test_a_film_without_a_frame_is_named(some_file):
-    with pytest.raises(OutsideError, match="film.mp4 opens, but no frame"):
-        frames_of(some_file, frames=0)
-
-
-def test_a_file_that_is_no_film_is_named(some_file):
-    with pytest.raises(OutsideError, match="film.mp4 cannot be opened as a film"):
-        camera.open_source(str(some_file))
-
-
-def test_a_name_with_a_colon_is_no_protocol(some_file, monkeypatch):
-    monkeypatch.chdir(some_file.parent)
-    some_file.rename("talk-10:30.mp4")
-    opened = []
-
-    def capture(name):
-        opened.append(name)
-        return Capture()
-
-    camera.open_source("talk-10:30.mp4", capture=capture)
-    assert opened == [str(some_file.parent / "talk-10:30.mp4")]
 
 
 def test_what_is_not_there_or_empty_is_the_users_mistake(tmp_path):
@@ -188,11 +115,6 @@ def test_every_kind_of_frame_becomes_bgr_of_eight_bits(pixels):
 def test_a_frame_of_another_kind_is_refused(pixels, received):
     with pytest.raises(OutsideError, match=f"received .*{received}"):
         as_bgr(pixels)
-
-
-def test_a_film_that_ends_before_its_time_is_called_damaged(some_file, caplog):
-    assert len(frames_of(some_file, times_ms=[0, 40, 80], announced=300)) == 3
-    assert "film.mp4 ended after 3 of 300 frames" in caplog.text
 
 
 def test_a_film_is_read_ahead_but_never_far():
@@ -424,15 +346,8 @@ def test_a_camera_may_change_its_size(quickly):
     assert widths == {6, 16}
 
 
-def test_a_url_that_announces_its_length_is_a_film():
-    capture = Capture(frames=4, times_ms=[0, 40, 80, 120], announced=4)
-    source = camera.open_source("http://x/talk.mp4", capture=lambda name: capture)
-    assert not source.is_live
-    assert [frame.index for frame in source] == [0, 1, 2, 3]
-
-
 def test_a_stream_is_opened_once_and_then_again_when_it_breaks(quickly):
-    script = Script(Slow(frames=2, announced=-1e9), Slow(frames=1000))
+    script = Script(Slow(frames=2), Slow(frames=1000))
     seen = watch(
         script,
         lambda item: isinstance(item, Frame) and item.index > 2,
@@ -498,19 +413,3 @@ def test_cameras_that_open_and_send_are_listed():
         camera.Found(4, 6, 4, USUAL_RATE),
     ]
     assert all(one.released for one in opened)
-
-
-def test_a_real_film_is_read_frame_by_frame(tmp_path):
-    path = tmp_path / "drawn.mp4"
-    writer = cv2.VideoWriter(
-        str(path), cv2.VideoWriter.fourcc(*"mp4v"), 20.0, (64, 48)
-    )
-    for index in range(8):
-        writer.write(np.full((48, 64, 3), 25 * index, np.uint8))
-    writer.release()
-    frames = list(camera.open_source(str(path)))
-    assert [frame.time_ms for frame in frames] == pytest.approx(
-        [50 * index for index in range(8)], abs=1
-    )
-    values = [frame.pixels_bgr.mean() for frame in frames]
-    np.testing.assert_allclose(values, 25 * np.arange(8), atol=4)

@@ -3,23 +3,22 @@
 import contextlib
 import time
 from collections.abc import Callable
+from datetime import UTC
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from fer_tf import config
 from fer_tf.errors import OutsideError
 from fer_tf.live import loop
-from fer_tf.live import overlay
 from fer_tf.live import session
-from fer_tf.live import video
+from fer_tf.live import video_writer
 from fer_tf.live.controls import Controls
 from fer_tf.live.detection import FrameDetector
-from fer_tf.live.frames import Silence
 from fer_tf.live.frames import Source
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.recording import Annotator
 from fer_tf.live.recording import Recorder
-from fer_tf.live.view import View
 from fer_tf.live.window import Window
 
 
@@ -42,10 +41,10 @@ def play(
         name: what `session.json` calls the source.
         folder: where the session is written; None keeps nothing, and what is saved or
             recorded by a key goes to a folder of the day and time.
-        headless: open no window; a film is then read as fast as can be.
-        record: keep a clean film of what is no file here: a camera, or a film by URL.
-        annotate: keep one with what was seen drawn on it too; of a file there always
-            is one.
+        headless: open no window; a video is then read as fast as can be.
+        record: record losslessly what is no file here: a camera, or a video by URL.
+        annotate: write a video with the results drawn on it; for a file one is always
+            written.
         detect: Finds the faces of a frame; None is the recogniser's own detector.
 
     Returns:
@@ -65,15 +64,28 @@ def play(
         stack.enter_context(contextlib.closing(recorder))
         logs: list[loop.Log] = [counts]
         if folder:
-            log = _session_log(folder, name, recogniser, live, film, recorder)
+            description = session.describe(
+                source=name,
+                bundle=recogniser.bundle,
+                settings=config.to_dict(live),
+                film=film,
+                about=_about(source),
+            )
+            # The log asks the recorder itself, unless it is told another number.
+            number = (lambda view: view.frame.index) if film else recorder
+            log = session.SessionLog(folder, description, number)
             logs.append(stack.enter_context(contextlib.closing(log)))
         if film or not folder:
             logs.append(recorder)
-        if folder and annotate and source.is_live:
-            annotator = Annotator(folder / session.ANNOTATED, source.rate)
-            logs.append(stack.enter_context(contextlib.closing(annotator)))
-        controls = None if headless else Controls(reader, recorder, keep, clock)
-        screens = _screens(stack, source, folder, controls, clock)
+        screens: list[loop.Screen] = []
+        if folder and (annotate or not source.is_live):
+            path = folder / session.ANNOTATED
+            writer = stack.enter_context(video_writer.writing(path, source.rate))
+            screens.append(Annotator(writer, path))
+        if not headless:
+            controls = Controls(reader, recorder, keep, clock)
+            window = Window(controls, clock)
+            screens.append(stack.enter_context(contextlib.closing(window)))
         fault = _run(source, reader, logs, screens)
     if log:
         log.finish(counts, film or recorder.film)
@@ -82,23 +94,10 @@ def play(
     return counts.to_dict()
 
 
-def _session_log(
-    folder: Path,
-    name: str,
-    recogniser: Recogniser,
-    live: config.LiveConfig,
-    film: Path | None,
-    recorder: Recorder,
-) -> session.SessionLog:
-    description = session.describe(
-        source=name,
-        bundle=recogniser.bundle,
-        settings=config.to_dict(live),
-        film=film,
-    )
-    # The log asks the recorder itself, unless it is told another number.
-    number = (lambda view: view.frame.index) if film else recorder
-    return session.SessionLog(folder, description, number)
+def _about(source: Source) -> dict[str, Any]:
+    """Return what is known of a source before its first frame, ready for JSON."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"started_at": now, "fps": source.rate}
 
 
 def _run(
@@ -115,33 +114,3 @@ def _run(
     except OutsideError as error:
         return error
     return None
-
-
-def _screens(
-    stack: contextlib.ExitStack,
-    source: Source,
-    folder: Path | None,
-    controls: Controls | None,
-    clock: Callable[[], float],
-) -> list[loop.Screen]:
-    """Open what shows the views: a film's annotated copy, and a window."""
-    screens: list[loop.Screen] = []
-    if folder and not source.is_live:
-        writing = video.writing(folder / session.ANNOTATED, source.rate)
-        screens.append(_annotated(stack.enter_context(writing)))
-    if controls:
-        rate = None if source.is_live else source.rate
-        window = Window(controls, rate, clock)
-        screens.append(stack.enter_context(contextlib.closing(window)))
-    return screens
-
-
-def _annotated(writer: video.FilmWriter) -> loop.Screen:
-    """Return a screen that writes views as a film, what was seen drawn on them."""
-
-    def show(seen: View | Silence) -> bool:
-        if isinstance(seen, View):
-            writer(overlay.draw(seen))
-        return True
-
-    return show

@@ -1,85 +1,65 @@
-"""Films of what comes as it can: of a camera, in its own time.
+"""Videos of what a live source shows, at the times at which it was seen.
 
 The clean one is lossless, so that what is read of it again is what was seen.
 """
 
-import dataclasses
 import logging
 import shutil
 from pathlib import Path
 
-import cv2
-
-from fer_tf.errors import OutsideError
 from fer_tf.live import overlay
-from fer_tf.live import video
+from fer_tf.live import video_writer
+from fer_tf.live.frames import Silence
 from fer_tf.live.view import View
 
-# Lossless and an open standard (RFC 9043). Matroska, because half a file of it plays.
-LOSSLESS = cv2.VideoWriter.fourcc(*"FFV1")
-LEAST_FREE_BYTES = 200_000_000
-# A longer gap is left out: it was a pause, or a camera that had stalled.
-MOST_REPEATED_S = 2.0
+# Video files end before the disk is full, so that the tables can go on.
+MIN_FREE_BYTES = 200_000_000
 
 log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Appends the frames of views to a film, while it is on.
+    """Appends the frames of views to a lossless video, while it is on.
 
-    A frame is repeated where others were dropped, so that the film lasts as long as
-    what it shows, but for gaps of more than `MOST_REPEATED_S`; it lasts longer where
-    frames come faster than `rate`, since none is left out. The file is begun with
-    the first frame; of a process that is killed it lacks the last moments.
+    Each frame has its own time, so the video lasts as long as what it shows; only the
+    time in which the recorder is off is left out. The file is created with the first
+    frame; of a process that is killed it lacks the last moments.
 
     Args:
-        rate: frames per second.
-        on: record from the first frame.
-        codec: as OpenCV names it.
+        rate: nominal frames per second.
+        on: record from the first frame, at the times of the source.
     """
 
-    def __init__(
-        self, path: Path, rate: float, on: bool = True, codec: int = LOSSLESS
-    ) -> None:
+    def __init__(self, path: Path, rate: float, on: bool = True) -> None:
         self.path = path
         self.on = on
-        self._rate = rate
-        self._codec = codec
-        self._writer: cv2.VideoWriter | None = None
-        self._shape: tuple[int, ...] = ()
-        self._frames = 0
-        self._origin_ms: float | None = None
+        self._writer = video_writer.VideoWriter(path, rate, video_writer.LOSSLESS)
+        self._shape: tuple[int, ...] | None = None
+        # What the source's times are ahead of the video's; None after a pause.
+        self._shift_ms: float | None = 0.0 if on else None
+        self._next_ms = 0.0
+        self._interval_ms = 1000 / rate
 
     def __call__(self, view: View) -> int | None:
-        """Record a view's frame and return its number in the film; None if off."""
+        """Record a view's frame and return its number in the video; None if off."""
         if not self.on:
-            self._origin_ms = None
+            self._shift_ms = None
             return None
-        pixels = view.frame.pixels_bgr
-        # OpenCV does not say that a write failed, so the disk is never filled.
-        if self._writer is None:
-            self._open(pixels.shape)
-        if shutil.disk_usage(self.path.parent).free < LEAST_FREE_BYTES:
-            log.error("%s ends here: the disk is nearly full.", self.path)
-            self.on = False
-            return None
-        if pixels.shape != self._shape:
+        frame = view.frame
+        self._shape = self._shape or frame.pixels_bgr.shape
+        if frame.pixels_bgr.shape != self._shape:
             log.warning(
-                "frame %d is not recorded: it is %s, the film %s.",
-                view.frame.index,
-                pixels.shape,
+                "frame %d is not recorded: it is %s, the video %s.",
+                frame.index,
+                frame.pixels_bgr.shape,
                 self._shape,
             )
             return None
-        first = self._frames
-        due = self._due(view.frame.time_ms)
-        if due > MOST_REPEATED_S * self._rate:
-            self._origin_ms = None
-            due = self._due(view.frame.time_ms)
-        for _ in range(max(1, due)):
-            self._writer.write(video.even(pixels))
-            self._frames += 1
-        return first
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.on = _has_room(self.path)
+        if not self.on:
+            return None
+        return self._append(view)
 
     def toggle(self) -> None:
         """Go on recording, or leave out what comes now."""
@@ -87,43 +67,47 @@ class Recorder:
 
     @property
     def film(self) -> Path | None:
-        """The film; None before a frame has been recorded."""
-        return self.path if self._frames else None
+        """The video; None before a frame has been recorded."""
+        return self.path if self._writer.frames else None
 
     def close(self) -> None:
-        """Finish the film."""
-        if self._writer is not None:
-            self._writer.release()
+        """Finish the video."""
+        self._writer.close()
 
-    def _due(self, time_ms: float) -> int:
-        """Return how many frames the film lacks at a frame's time, itself included."""
-        if self._origin_ms is None:
-            self._origin_ms = time_ms - 1000 * self._frames / self._rate
-        elapsed_ms = time_ms - self._origin_ms
-        return int(elapsed_ms * self._rate / 1000 + 1e-6) + 1 - self._frames
-
-    def _open(self, shape: tuple[int, ...]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        height, width = (side + side % 2 for side in shape[:2])
-        self._shape = shape
-        self._writer = cv2.VideoWriter(
-            video.opencv_name(self.path), self._codec, self._rate, (width, height)
-        )
-        if not self._writer.isOpened():
-            raise OutsideError(f"{self.path} cannot be written as a film.")
+    def _append(self, view: View) -> int:
+        time_ms = view.frame.time_ms
+        if self._shift_ms is None:
+            self._shift_ms = time_ms - self._next_ms
+        time_ms -= self._shift_ms
+        self._writer.write(view.frame.pixels_bgr, time_ms)
+        self._next_ms = time_ms + self._interval_ms
+        return self._writer.frames - 1
 
 
 class Annotator:
-    """Appends views to a film that anybody can play, what was seen drawn on them."""
+    """Appends views to a video that browsers play, with the results drawn on them.
 
-    def __init__(self, path: Path, rate: float) -> None:
-        self._recorder = Recorder(path, rate, codec=video.CODEC)
+    Args:
+        writer: a writer of `path`.
+    """
 
-    def __call__(self, view: View) -> None:
-        """Draw a view and append it."""
-        frame = dataclasses.replace(view.frame, pixels_bgr=overlay.draw(view))
-        self._recorder(dataclasses.replace(view, frame=frame))
+    def __init__(self, writer: video_writer.VideoWriter, path: Path) -> None:
+        self._writer = writer
+        self._path = path
+        self._on = True
 
-    def close(self) -> None:
-        """Finish the film."""
-        self._recorder.close()
+    def __call__(self, seen: View | Silence) -> bool:
+        """Append a view; return True, since it never ends the session."""
+        if self._on and isinstance(seen, View):
+            self._on = _has_room(self._path)
+            if self._on:
+                self._writer.write(overlay.draw(seen), seen.frame.time_ms)
+        return True
+
+
+def _has_room(path: Path) -> bool:
+    """Return whether a video may grow; log an error if it may not."""
+    if shutil.disk_usage(path.parent).free >= MIN_FREE_BYTES:
+        return True
+    log.error("%s ends here: the disk is nearly full.", path)
+    return False

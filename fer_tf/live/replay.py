@@ -274,6 +274,9 @@ def _description(
         bundle=classifier.bundle,
         settings=config.to_dict(live),
         film=film,
+        about={
+            key: summary[key] for key in session.ABOUT_SOURCE if key in summary
+        },
     )
     of = {
         "session": str(folder.absolute()),

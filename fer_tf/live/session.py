@@ -16,8 +16,9 @@ from fer_tf import experiment
 from fer_tf import files
 from fer_tf.errors import UserError
 from fer_tf.labels import CLASSES
+from fer_tf.live.frames import Frame
 from fer_tf.live.pictures import pictures_in
-from fer_tf.live.video import opencv_name
+from fer_tf.live.video_library import utf8_path
 from fer_tf.live.view import FollowedFace
 from fer_tf.live.view import View
 from fer_tf.runtime.bundle import Bundle
@@ -52,6 +53,11 @@ COLUMNS = (
     "unsure_reason",
 )
 
+# What `session.json` says of the source: when the session began (ISO 8601, UTC), which
+# is time_ms 0 of a live source; how long after the source's start the first frame is
+# shown; nominal frames per second; and the size in pixels.
+ABOUT_SOURCE = ("started_at", "start_offset_ms", "fps", "width", "height")
+
 # The number of the frame of the session's film that shows a view; None if none does.
 FilmFrame = Callable[[View], int | None]
 
@@ -60,9 +66,9 @@ def check_free(folder: Path) -> None:
     """Refuse a folder that holds a session, finished or not, or a file of its names.
 
     Raises:
-        UserError: it does; or OpenCV cannot write a film there.
+        UserError: it does; or FFmpeg cannot write a video there.
     """
-    opencv_name(folder)
+    utf8_path(folder)
     for name in (SESSION, FRAMES, ANNOTATED, RECORDED):
         if (folder / name).exists():
             raise UserError(
@@ -152,14 +158,14 @@ class SessionLog:
         film_frame: FilmFrame = lambda view: None,
     ) -> None:
         self._folder = folder
-        self._description = description
+        self._description = dict(description)
         self._film_frame = film_frame
         self._file: TextIO | None = None
 
     def __call__(self, view: View) -> None:
         """Write a row per face; one with an empty `face_id` if there is none."""
         if self._file is None:
-            self._begin()
+            self._begin(view.frame)
         film_frame = self._film_frame(view)
         self._rows.writerows(rows(view, film_frame))
         self._file.flush()
@@ -181,7 +187,9 @@ class SessionLog:
         }
         files.write_json(self._folder / SESSION, {**self._description, **ended})
 
-    def _begin(self) -> None:
+    def _begin(self, frame: Frame) -> None:
+        # A replay's description has those of the session's own first frame.
+        self._description |= first_frame(frame) | self._description
         self._folder.mkdir(parents=True, exist_ok=True)
         files.write_json(self._folder / SESSION, self._description)
         self._file = open(self._folder / FRAMES, "w", newline="", encoding="utf-8")
@@ -240,7 +248,12 @@ def class_columns(probabilities: np.ndarray, prefix: str = "") -> dict[str, floa
 
 
 def describe(
-    *, source: str, bundle: Bundle, settings: Mapping[str, Any], film: Path | None
+    *,
+    source: str,
+    bundle: Bundle,
+    settings: Mapping[str, Any],
+    film: Path | None,
+    about: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what is known of a session when it begins, ready for JSON.
 
@@ -248,10 +261,12 @@ def describe(
         source: what the user called it.
         settings: of the live view.
         film: the file that is read; None of a camera.
+        about: those of `ABOUT_SOURCE` that are known.
     """
     return {
         "finished": False,
         "source": source,
+        **about,
         "film": film and {"path": str(film.absolute()), "sha256": None},
         "bundle": {
             "name": bundle.name,
@@ -263,6 +278,16 @@ def describe(
         },
         "settings": dict(settings),
         "environment": experiment.environment(),
+    }
+
+
+def first_frame(frame: Frame) -> dict[str, Any]:
+    """Return those of `ABOUT_SOURCE` that the first frame tells, ready for JSON."""
+    height, width = frame.pixels_bgr.shape[:2]
+    return {
+        "start_offset_ms": round(frame.time_ms, 3),
+        "width": width,
+        "height": height,
     }
 
 

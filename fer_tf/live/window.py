@@ -13,6 +13,7 @@ import numpy as np
 from fer_tf.errors import OutsideError
 from fer_tf.live import overlay
 from fer_tf.live.controls import Controls
+from fer_tf.live.frames import Frame
 from fer_tf.live.frames import Silence
 from fer_tf.live.view import View
 
@@ -20,6 +21,8 @@ TITLE = "fer-tf"
 QUIT = ("q", "\x1b")
 PAUSE = " "
 PAUSED_MS = 50
+# Between two waits for a key it is seen that the window was closed.
+LONGEST_WAIT_MS = 1000
 # What is drawn on for the window, and the window's own size at first, at most.
 MOST_PX = 1920
 FIRST_SIZE = (1280, 720)
@@ -45,12 +48,13 @@ def _display_opens() -> bool:
 
 
 class Window:
-    """Shows what is read; of a film at the film's pace, of a camera at once.
+    """Shows what is read: a video at its own pace, a camera at once.
+
+    A frame is shown from its time to the next frame's time, as in every video that is
+    written.
 
     Args:
         controls: what keys change, and how it is shown.
-        rate: frames a second, to show each until the next is due; None shows what is
-            live, at once.
         clock: seconds, from any origin.
 
     Raises:
@@ -60,7 +64,6 @@ class Window:
     def __init__(
         self,
         controls: Controls,
-        rate: float | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # OpenCV's Qt ends the whole process where it cannot open a display.
@@ -78,7 +81,6 @@ class Window:
                 "install opencv-python in place of opencv-python-headless."
             ) from None
         self._controls = controls
-        self._interval_ms = 1000 / rate if rate else None
         self._clock = clock
         self._start_s: float | None = None
         self._size: tuple[int, int] | None = None
@@ -90,15 +92,17 @@ class Window:
             return self._show_silence(seen)
         self._show(seen)
         while True:
-            key = self._key(max(1, self._left_ms(seen.frame.time_ms)))
+            left_ms = self._left_ms(seen.frame)
+            key = self._key(min(max(1, left_ms), LONGEST_WAIT_MS))
             if key == PAUSE:
                 key = self._pause(seen)
             if not self._goes_on(key, seen):
                 return False
-            if not key or not self._left_ms(seen.frame.time_ms):
+            if key and self._left_ms(seen.frame):
+                # It has changed by the key, and is not over yet.
+                self._show(seen)
+            elif key or left_ms <= LONGEST_WAIT_MS:
                 return True
-            # It has changed by the key, and is not over yet.
-            self._show(seen)
 
     def close(self) -> None:
         """Close the window."""
@@ -152,14 +156,14 @@ class Window:
             self._size = (width, height)
         cv2.imshow(TITLE, drawn)
 
-    def _left_ms(self, time_ms: float) -> int:
+    def _left_ms(self, frame: Frame) -> int:
         """Return for how long a frame is still to be seen."""
-        if self._interval_ms is None:
+        if frame.duration_ms is None:
             return 0
         now_s = self._clock()
         if self._start_s is None:
-            self._start_s = now_s - time_ms / 1000
-        over_ms = time_ms + self._interval_ms
+            self._start_s = now_s - frame.time_ms / 1000
+        over_ms = frame.time_ms + frame.duration_ms
         return max(0, round(over_ms - 1000 * (now_s - self._start_s)))
 
     def _key(self, wait_ms: int) -> str:

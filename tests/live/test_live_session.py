@@ -1,28 +1,24 @@
 """What a session leaves, and what a film does on the way."""
 
 import csv
+import dataclasses
 import json
-import types
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
 
-import cv2
-import numpy as np
 import pytest
 
 from fer_tf import files
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
-from fer_tf.live import camera
 from fer_tf.live import play
-from fer_tf.live import recording
 from fer_tf.live import rehearsal
 from fer_tf.live import session
-from fer_tf.live import video
 from fer_tf.live.detection import no_detector
-from fer_tf.live.frames import Frame
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.rehearsal import AnnotatedSource
 from fer_tf.live.rehearsal import detect_annotated
-from fer_tf.live.view import View
 
 
 @pytest.fixture
@@ -116,15 +112,33 @@ def test_the_summary_says_what_was_seen(stage, folder):
     assert summary["bundle"]["face"] == stage.recogniser.bundle.face.to_dict()
 
 
-def test_the_annotated_film_has_every_frame_and_what_was_drawn(stage, folder, film):
-    play_into(folder, stage)
-    capture = cv2.VideoCapture(str(folder / "annotated.mp4"))
-    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 50
-    assert capture.get(cv2.CAP_PROP_FPS) == 25
-    read, drawn = capture.read()
-    assert read and drawn.shape == (240, 320, 3)
-    # The foot line is dark where the film is grey.
-    assert drawn[-8:, -40:].mean() < 60 < film[0].pixels_bgr[-8:, -40:].mean()
+def test_the_summary_describes_the_source(stage, folder):
+    before = datetime.now(UTC)
+    play_into(folder, stage, source=Late(stage.scripted))
+    summary = files.read_json(folder / "session.json")
+    started = datetime.fromisoformat(summary["started_at"])
+    assert started.utcoffset() == timedelta(0)
+    assert before - timedelta(milliseconds=1) <= started <= datetime.now(UTC)
+    assert summary["start_offset_ms"] == 850.125
+    assert summary["fps"] == 25
+    assert (summary["width"], summary["height"]) == (320, 240)
+
+
+class Late:
+    """A source whose first frame is shown 850.125 ms after its start."""
+
+    is_live = False
+    rate = 25
+
+    def __init__(self, source):
+        self._source = source
+
+    def __iter__(self):
+        for frame in self._source:
+            yield dataclasses.replace(frame, time_ms=frame.time_ms + 850.125)
+
+    def close(self):
+        pass
 
 
 def test_a_finished_session_is_not_written_over(stage, folder):
@@ -141,26 +155,6 @@ def test_a_file_of_the_users_is_not_written_over(folder, name):
     (folder / name).write_bytes(b"the user's")
     with pytest.raises(UserError, match=f"a {name}, which would be written over"):
         session.check_free(folder)
-
-
-def test_a_name_that_ends_opencv_is_refused(tmp_path):
-    folder = tmp_path / "f\udcff"
-    with pytest.raises(UserError, match="expected a name in UTF-8"):
-        session.check_free(folder)
-    folder.mkdir()
-    with pytest.raises(UserError, match="expected a name in UTF-8"):
-        with video.writing(folder / "film.mp4", 25.0) as writer:
-            writer(np.zeros((48, 64, 3), np.uint8))
-    (folder / "film.mp4").write_bytes(b"a film")
-    with pytest.raises(UserError, match="expected a name in UTF-8"):
-        camera.open_source(str(folder / "film.mp4"))
-
-
-def test_a_film_that_is_no_file_here_is_recorded(stage, folder):
-    """By a URL, it could not be replayed otherwise."""
-    play_into(folder, stage, record=True)
-    assert files.read_json(folder / "session.json")["film"]["path"] == "recorded.mkv"
-    assert len(pixels_of(folder / "recorded.mkv")) == 50
 
 
 class Faulty(AnnotatedSource):
@@ -231,166 +225,6 @@ def test_the_rows_of_a_frame_are_on_disk_before_the_next(stage, folder):
         frames = {row["frame"] for row in read_rows(folder)}
         assert len(frames) == count
     log.close()
-
-
-class Live(AnnotatedSource):
-    """The film as a live camera that lost two frames of three."""
-
-    is_live = True
-
-    def __iter__(self):
-        for frame in super().__iter__():
-            if frame.index % 3 == 0:
-                yield frame
-
-
-def test_a_clean_film_of_a_camera_is_kept_only_when_asked_for(stage, folder, film):
-    stage.scripted = Live(film)
-    counts = play_into(folder, stage)
-    assert counts["frames"] == 17
-    assert counts["frames_dropped"] == 32
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "frames.csv",
-        "session.json",
-    ]
-
-
-def pixels_of(path):
-    return [frame.pixels_bgr for frame in camera.open_source(str(path))]
-
-
-def test_a_recorded_film_lasts_as_long_as_what_it_shows_and_loses_nothing(
-    stage, folder, film
-):
-    stage.scripted = Live(film)
-    play_into(folder, stage, record=True)
-    recorded = pixels_of(folder / "recorded.mkv")
-    # The last frame seen is number 48, at 1.92 s: 49 frames at 25 a second.
-    assert len(recorded) == 49
-    shown = {int(row["frame"]): int(row["film_frame"]) for row in read_rows(folder)}
-    assert list(shown) == [*range(0, 50, 3)]
-    for frame, number in shown.items():
-        np.testing.assert_array_equal(recorded[number], film[frame].pixels_bgr)
-    summary = files.read_json(folder / "session.json")
-    assert summary["finished"] is True
-    digest = files.sha256_of(folder / "recorded.mkv")
-    assert summary["film"] == {"path": "recorded.mkv", "sha256": digest}
-
-
-def test_an_annotated_film_of_a_camera_is_kept_when_asked_for(stage, folder, film):
-    stage.scripted = Live(film)
-    play_into(folder, stage, annotate=True)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "annotated.mp4",
-        "frames.csv",
-        "session.json",
-    ]
-    drawn = pixels_of(folder / "annotated.mp4")
-    assert len(drawn) == 49
-    # The foot line is dark where the camera's frames are grey.
-    assert drawn[0][-6:].mean() < 60 < film[0].pixels_bgr[-6:].mean()
-
-
-def view_of(pixels, index, time_ms):
-    return View(Frame(index, time_ms, pixels), (), {}, 0.0, 0, False)
-
-
-@pytest.mark.parametrize("shape", [(48, 64, 3), (47, 63, 3)])
-def test_noise_of_any_size_is_recorded_as_it_was(tmp_path, shape):
-    noise = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
-    recorder = recording.Recorder(tmp_path / "recorded.mkv", 25.0)
-    for index, pixels in enumerate(noise):
-        assert recorder(view_of(pixels, index, 40.0 * index)) == index
-    recorder.close()
-    height, width = shape[:2]
-    for pixels, frame in zip(noise, pixels_of(recorder.film), strict=True):
-        np.testing.assert_array_equal(frame[:height, :width], pixels)
-
-
-def test_recording_stops_and_goes_on_with_no_gap(tmp_path):
-    black = np.zeros((48, 64, 3), np.uint8)
-    recorder = recording.Recorder(tmp_path / "recorded.mkv", 25.0, on=False)
-    numbers = []
-    for index in range(12):
-        if index in (2, 5, 9):
-            recorder.toggle()
-        numbers.append(recorder(view_of(black, index, 40.0 * index)))
-    recorder.close()
-    assert numbers == [None] * 2 + [0, 1, 2] + [None] * 4 + [3, 4, 5]
-    assert len(pixels_of(recorder.film)) == 6
-
-
-def test_a_pause_is_left_out_of_a_recording(tmp_path):
-    """A frame of minutes, written at once, froze the window and filled the disk."""
-    black = np.zeros((48, 64, 3), np.uint8)
-    recorder = recording.Recorder(tmp_path / "recorded.mkv", 25.0)
-    times_ms = [0, 40, 1000, 1_000_000, 1_000_040, 1_000_120]
-    numbers = [
-        recorder(view_of(black, index, float(time_ms)))
-        for index, time_ms in enumerate(times_ms)
-    ]
-    recorder.close()
-    # Of a gap below two seconds each frame that lacks is a copy.
-    assert numbers == [0, 1, 2, 26, 27, 28]
-    assert len(pixels_of(recorder.film)) == 30
-
-
-def test_a_recording_ends_before_the_disk_is_full(tmp_path, monkeypatch, caplog):
-    black = np.zeros((48, 64, 3), np.uint8)
-    recorder = recording.Recorder(tmp_path / "recorded.mkv", 25.0)
-    free = [10**9, 10**9, 10**8]
-    monkeypatch.setattr(
-        recording.shutil,
-        "disk_usage",
-        lambda path: types.SimpleNamespace(free=free.pop(0)),
-    )
-    numbers = [recorder(view_of(black, index, 40.0 * index)) for index in range(4)]
-    recorder.close()
-    assert numbers == [0, 1, None, None]
-    assert "the disk is nearly full" in caplog.text
-    assert len(pixels_of(recorder.film)) == 2
-
-
-def test_a_camera_that_changes_its_size_is_recorded_as_it_began(tmp_path, caplog):
-    recorder = recording.Recorder(tmp_path / "recorded.mkv", 25.0)
-    assert recorder(view_of(np.zeros((48, 64, 3), np.uint8), 0, 0.0)) == 0
-    assert recorder(view_of(np.zeros((40, 64, 3), np.uint8), 1, 40.0)) is None
-    assert "frame 1 is not recorded" in caplog.text
-    recorder.close()
-
-
-def test_frames_of_another_size_are_fitted_whole():
-    frame = np.full((50, 200, 3), 255, np.uint8)
-    fitted = video.fit(frame, (100, 100))
-    assert fitted.shape == (100, 100, 3)
-    # 200 x 50 becomes 100 x 25, in the middle of black.
-    assert fitted.any(axis=(1, 2)).sum() == pytest.approx(25, abs=1)
-    assert fitted[50].all()
-
-
-def test_without_a_frame_there_is_no_film(tmp_path):
-    with video.writing(tmp_path / "film.mp4", 25.0):
-        pass
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_film_that_does_not_open_again_is_not_kept(tmp_path, monkeypatch):
-    def lose_the_end(writer):
-        writer._writer.release()
-        writer._path.write_bytes(writer._path.read_bytes()[:64])
-
-    monkeypatch.setattr(video.FilmWriter, "close", lose_the_end)
-    with pytest.raises(OutsideError, match="does not open"):
-        with video.writing(tmp_path / "film.mp4", 25.0) as writer:
-            writer(np.zeros((32, 32, 3), np.uint8))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_cannot_hold_a_film_is_named(tmp_path):
-    frame = np.zeros((32, 32, 3), np.uint8)
-    writer = video.FilmWriter(tmp_path / "missing" / "film.mp4", 25.0)
-    with pytest.raises(OutsideError, match="cannot be written as a film"):
-        writer(frame)
 
 
 def test_annotated_faces_are_those_of_the_frame_itself(film):

@@ -49,7 +49,7 @@ def desk(stage, gui, tmp_path):
     now = types.SimpleNamespace(s=0.0)
     recorder = Recorder(tmp_path / "kept" / "recorded.mkv", 25.0, on=False)
     held = controls.Controls(stage.reader, recorder, tmp_path / "kept", lambda: now.s)
-    shown = window.Window(held, rate=None, clock=lambda: now.s)
+    shown = window.Window(held, clock=lambda: now.s)
     view = stage.reader(next(iter(stage.scripted)))
     yield types.SimpleNamespace(
         controls=held, recorder=recorder, window=shown, view=view, now=now, gui=gui
@@ -87,11 +87,63 @@ def test_a_key_is_read_under_any_lock_and_shift_bits(desk):
     assert desk.window(desk.view) is False
 
 
+def lasting(stage, *durations_ms):
+    """Yield frames that are shown for these times, one after the other."""
+    time_ms = 0.0
+    for frame, duration_ms in zip(stage.scripted, durations_ms):
+        yield dataclasses.replace(frame, time_ms=time_ms, duration_ms=duration_ms)
+        time_ms += duration_ms
+
+
+def play_frames(stage, gui, monkeypatch, frames, late_s=0.0):
+    """Show frames, each `late_s` later than it could be; return when each is shown."""
+    now = types.SimpleNamespace(s=0.0)
+    held = types.SimpleNamespace(look=lambda *notes: controls.Look(notes=notes))
+    shown = window.Window(held, clock=lambda: now.s)
+
+    def wait_key(wait_ms):
+        gui.waits.append(wait_ms)
+        now.s += wait_ms / 1000
+        return -1
+
+    monkeypatch.setattr(window.cv2, "waitKeyEx", wait_key)
+    times_ms = []
+    for frame in frames:
+        now.s += late_s
+        times_ms.append(round(1000 * now.s))
+        if not shown(stage.reader(frame)):
+            break
+    return times_ms
+
+
+def test_a_frame_is_shown_until_the_next_ones_time(stage, gui, monkeypatch):
+    frames = list(lasting(stage, 40, 500, 5000, 20, 40))
+    times_ms = play_frames(stage, gui, monkeypatch, frames)
+    assert times_ms == [frame.time_ms for frame in frames]
+
+
+def test_time_spent_on_a_frame_makes_no_later_one_late(stage, gui, monkeypatch):
+    frames = lasting(stage, 40, 500, 5000, 40)
+    times_ms = play_frames(stage, gui, monkeypatch, frames, late_s=0.01)
+    # Each is 10 ms late, and none later than that.
+    assert times_ms == [10, 60, 560, 5560]
+
+
+def test_a_window_closes_while_a_frame_is_long(stage, gui, monkeypatch):
+    visible = iter([1.0, 1.0, 0.0])
+    monkeypatch.setattr(
+        window.cv2, "getWindowProperty", lambda *arguments: next(visible)
+    )
+    frames = lasting(stage, 75_000, 40)
+    assert play_frames(stage, gui, monkeypatch, frames) == [0]
+    assert sum(gui.waits) == 3000
+
+
 def test_space_pauses_until_space_and_makes_no_frame_late(stage, gui, monkeypatch):
     now = types.SimpleNamespace(s=0.0)
     held = types.SimpleNamespace(look=lambda *notes: controls.Look(notes=notes))
-    shown = window.Window(held, rate=25.0, clock=lambda: now.s)
-    frames = iter(stage.scripted)
+    shown = window.Window(held, clock=lambda: now.s)
+    frames = lasting(stage, 40, 40)
     keys = [" ", "", "", " ", ""]
 
     def wait_key(wait_ms):
@@ -117,7 +169,7 @@ def test_a_key_changes_the_frame_that_is_seen_and_does_not_shorten_it(
     held = types.SimpleNamespace(
         look=lambda *notes: controls.Look(notes=tuple(pressed)), press=pressed.append
     )
-    shown = window.Window(held, rate=1.0, clock=lambda: now.s)
+    shown = window.Window(held, clock=lambda: now.s)
 
     def wait_key(wait_ms):
         gui.waits.append(wait_ms)
@@ -125,7 +177,7 @@ def test_a_key_changes_the_frame_that_is_seen_and_does_not_shorten_it(
         return -1 if pressed else ord("h")
 
     monkeypatch.setattr(window.cv2, "waitKeyEx", wait_key)
-    assert shown(stage.reader(next(iter(stage.scripted)))) is True
+    assert shown(stage.reader(next(lasting(stage, 1000)))) is True
     assert gui.waits == [1000, 750]
     before, after = gui.shown
     assert (before != after).any()
@@ -324,4 +376,4 @@ def test_without_a_display_that_opens_headless_is_named(monkeypatch, display):
     if display is not None:
         monkeypatch.setenv("DISPLAY", display)
     with pytest.raises(OutsideError, match="--headless"):
-        window.Window(None, rate=None)
+        window.Window(None)

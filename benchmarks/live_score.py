@@ -65,7 +65,7 @@ def main() -> None:
     name = json.loads((labelled / "session.json").read_text())["bundle"]["name"]
     print(
         f"\n{name}; {figures['faces_scored']:,} faces of {figures['labels_scored']} "
-        f"labels scored, {figures['coverage']:.1%} of the frames have one. Intervals, "
+        f"labels scored, {figures['coverage']:.1%} of the time has one. Intervals, "
         "of 95 %, draw labels and not frames."
     )
 

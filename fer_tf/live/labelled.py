@@ -47,10 +47,16 @@ class Interval:
     end_ms: float
     label: int
 
+    @property
+    def counted_ms(self) -> tuple[float, float]:
+        """When frames are scored against this label; empty if the end comes first."""
+        start_ms = self.start_ms + max(HOLD_MS, AROUND_CHANGE_MS)
+        return start_ms, self.end_ms - AROUND_CHANGE_MS
+
     def counts(self, time_ms: float) -> bool:
         """Tell whether a frame at `time_ms` is scored against this label."""
-        start_ms = self.start_ms + max(HOLD_MS, AROUND_CHANGE_MS)
-        return start_ms <= time_ms <= self.end_ms - AROUND_CHANGE_MS
+        first_ms, last_ms = self.counted_ms
+        return first_ms <= time_ms <= last_ms
 
 
 @dataclass(frozen=True)

@@ -206,14 +206,23 @@ def _unsure(scored: Scored) -> dict[str, float | None]:
 
 
 def _coverage(frames: Sequence[SeenFrame], subjects: Sequence[Subject]) -> float:
-    """Return the share with a face of the frames in which a label counts."""
-    intervals = [interval for subject in subjects for interval in subject.intervals]
-    with_face = [
-        bool(frame.faces)
-        for frame in frames
-        if any(interval.counts(frame.time_ms) for interval in intervals)
-    ]
-    return float(np.mean(with_face))
+    """Return the share, with a face in view, of the time in which a label counts.
+
+    A frame is in view from its time to the next frame's time, the last one as long as
+    the one before it. So time without frames is missing, too.
+    """
+    begin_ms = np.array([frame.time_ms for frame in frames])
+    lasting_ms = np.maximum(0.0, np.diff(begin_ms))
+    end_ms = begin_ms + np.append(lasting_ms, lasting_ms[-1:])[: len(begin_ms)]
+    seen_ms = counted_ms = 0.0
+    with_face = np.array([bool(frame.faces) for frame in frames])
+    for interval in (one for subject in subjects for one in subject.intervals):
+        first_ms, last_ms = interval.counted_ms
+        counted_ms += max(0.0, last_ms - first_ms)
+        within_ms = np.minimum(end_ms, last_ms) - np.maximum(begin_ms, first_ms)
+        seen_ms += np.maximum(0.0, within_ms)[with_face].sum()
+    # A label may count at a single instant.
+    return float(seen_ms / counted_ms) if counted_ms else 1.0
 
 
 def _flips(subjects: Sequence[Subject], answer: str) -> float:

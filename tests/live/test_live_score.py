@@ -59,7 +59,8 @@ def test_a_session_scored_by_hand(tmp_path, labels):
     # Counted: 600, (700 without a face), 750, 1600, 1650, 1700, 1750.
     assert figures["frames"] == 13
     assert figures["faces_scored"] == 6
-    assert figures["coverage"] == pytest.approx(6 / 7)
+    # Of twice 150 ms, the 50 ms from 700 on are without a face.
+    assert figures["coverage"] == pytest.approx(250 / 300)
     # Raw: right at 600, 750, 1700, 1750. Shown: right at 600, 750, 1750.
     assert figures["raw"]["accuracy"] == pytest.approx(4 / 6)
     assert figures["smoothed"]["accuracy"] == pytest.approx(3 / 6)
@@ -134,7 +135,22 @@ def test_a_face_that_is_gone_is_missing_where_a_table_says_what_it_shows(
     assert score.score(tmp_path / "s")["coverage"] is None
     figures = score.score(tmp_path / "s", labels)
     assert figures["faces_scored"] == 2
-    assert figures["coverage"] == pytest.approx(2 / 4)
+    # No frame shows the surprise, and 50 of the 150 ms of sadness have no face.
+    assert figures["coverage"] == pytest.approx(100 / 300)
+
+
+def test_coverage_is_of_the_labelled_time(tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("start_ms,end_ms,label\n0,2000,sad\n77000,79000,happy\n")
+    gap_ms = [*range(0, 2000, 40), *range(77_000, 79_000, 40)]
+    # The clock is right; it is lost after the gap; the session ended before the gap.
+    for number, (times_ms, coverage) in enumerate(
+        [(gap_ms, 1.0), (range(0, 4000, 40), 0.5), (range(0, 2000, 40), 0.5)]
+    ):
+        rows = [(time_ms, 1, "sad", "sad", 0, "") for time_ms in times_ms]
+        write(tmp_path / f"{number}", rows)
+        figures = score.score(tmp_path / f"{number}", labels)
+        assert figures["coverage"] == pytest.approx(coverage)
 
 
 def test_frames_of_one_time_stay_apart_and_time_that_goes_back_counts_none(
@@ -147,7 +163,8 @@ def test_frames_of_one_time_stay_apart_and_time_that_goes_back_counts_none(
     write(tmp_path / "s", rows)
     figures = score.score(tmp_path / "s", labels)
     assert (figures["frames"], figures["faces_scored"]) == (4, 3)
-    assert figures["coverage"] == pytest.approx(3 / 4)
+    # From 640 to 700, and from there as long again, but for what is after 750.
+    assert figures["coverage"] == pytest.approx((60 + 50) / 300)
     # One flip, and 60 ms that passed: from 640 to 700.
     assert figures["raw"]["flips_per_minute"] == pytest.approx(60_000 / 60)
     assert figures["faces_per_class"]["Surprise"] == 3

@@ -38,7 +38,8 @@ NO_VALUE = {
     "key twice": "{a: 1, a: 2}",
     "key twice, quoted": "{a: 1, 'a': 2}",
     "key twice, deep": "[{b: [{c: 1, c: 1}]}]",
-    "aliases of aliases": "[&a [1,1,1,1,1,1,1,1,1,1], &b [*a,*a,*a,*a,*a,*a,*a,*a],"
+    "aliases of aliases": "[&a [1,1,1,1,1,1,1,1,1,1],"
+    "&b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a],"
     "&c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b], &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c],"
     "&e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]]",
 }

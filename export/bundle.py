@@ -12,6 +12,8 @@ from export import convert
 from export import metadata
 from fer_tf import experiment
 from fer_tf import files
+from fer_tf import leftovers
+from fer_tf import write_lock
 from fer_tf.calibration import Calibration
 from fer_tf.errors import UserError
 from fer_tf.preprocess import FaceSpec
@@ -98,13 +100,18 @@ def replacing(folder: Path) -> Iterator[Path]:
 
     Raises:
         UserError: `folder` holds something else.
+        OutsideError: another process is writing `folder`.
     """
     if folder.exists() and not _may_be_replaced(folder):
         raise UserError(
             f"{folder} exists and is no bundle. Give another folder, or empty it."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".bundle.") as beside:
+    with (
+        write_lock.file(folder),
+        tempfile.TemporaryDirectory(
+            dir=folder.parent, prefix=leftovers.prefix()
+        ) as beside,
+    ):
         temporary = Path(beside, "new")
         temporary.mkdir()
         yield temporary

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fer_tf import files
+from fer_tf import write_lock
 from fer_tf.config import Config
 from fer_tf.data.pipeline import kept_records
 from fer_tf.errors import UserError
@@ -53,6 +54,17 @@ def fit(
     )
     if step.is_done():
         return
+    with write_lock.file(experiment.framing):
+        content = _fitted(config, manifest, detector_model)
+        files.write_json(experiment.framing, content)
+        step.finish([experiment.framing])
+
+
+def _fitted(
+    config: Config, manifest: Path, detector_model: Path | None
+) -> dict[str, Any]:
+    """Return the content of `framing.json`."""
+    way = config.face.framing_from
     if way == "yunet":
         detector = yunet.load(
             yunet_model.find(detector_model), score=config.live.detector_score
@@ -64,10 +76,8 @@ def fit(
         fitted, report = framing.fit(pictures, detector)
     else:
         fitted, report = _from_records(_pictures(config, manifest))
-    content = {"framing": vars(fitted), "from": way, **report}
-    files.write_json(experiment.framing, content)
     log.info("Live framing, from %d training pictures: %s.", report["n"], fitted)
-    step.finish([experiment.framing])
+    return {"framing": vars(fitted), "from": way, **report}
 
 
 def _from_records(pictures: Pictures) -> Fitted:

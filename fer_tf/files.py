@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fer_tf import leftovers
 from fer_tf.errors import FerTfError
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
@@ -102,11 +103,12 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its place on success.
 
     A reader sees the old file or the new one, never half of one, also when the
-    process is killed while writing.
+    process is killed while writing; what such a process leaves is removed here.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    leftovers.remove(path.parent)
     handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=".", suffix=f".{path.name}"
+        dir=path.parent, prefix=leftovers.prefix(), suffix=f".{path.name}"
     )
     os.close(handle)
     temporary = Path(name)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
+from fer_tf import write_lock
 from fer_tf.config import DataConfig
 from fer_tf.data import records
 from fer_tf.errors import UserError
@@ -68,6 +69,7 @@ def build(
     Raises:
         UserError: the corpus is unknown, its files are not in `raw`, or too many of
             its rows cannot be read.
+        OutsideError: another process is building the same records.
     """
     builder_class = _builder_class(source, raw, data_dir)
     builder = builder_class(
@@ -75,14 +77,24 @@ def build(
         config=records.config_name(source, config),
     )
     folder = Path(builder.data_dir)
-    if folder.exists():
+    # A build that was killed leaves such a folder, which nothing ever reads.
+    if folder.exists() and not any(folder.parent.glob("incomplete.*")):
         log.info("%s is built already. Delete it to read raw files anew.", folder)
         return folder
+    with write_lock.file(folder):
+        for stale in folder.parent.glob("incomplete.*"):
+            shutil.rmtree(stale)
+        # Another process may have built it since.
+        if not folder.exists():
+            _build(builder, source, raw, config, track)
+    return folder
+
+
+def _build(
+    builder: RecordBuilder, source: str, raw: Path, config: DataConfig, track: Track
+) -> None:
     dummy = source in config.dummy
     manual_dir = _dummy_data(builder) if dummy else builder.find(raw / source)
-    # A build that was killed leaves such a folder, which nothing ever reads.
-    for stale in folder.parent.glob("incomplete.*"):
-        shutil.rmtree(stale)
     builder.track = track
     tfds.disable_progress_bar()
     # TFDS prints that it downloads, which it does not.
@@ -91,8 +103,7 @@ def build(
             download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
         )
     # Saved beside the records, so that later commands need not read all of them.
-    records.fingerprint(folder)
-    return folder
+    records.fingerprint(Path(builder.data_dir))
 
 
 def _dummy_data(builder: RecordBuilder) -> Path:

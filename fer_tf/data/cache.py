@@ -12,11 +12,10 @@ A folder holds them in two flat files, and indexes to find them by:
 They are mapped, not read: a corpus of any size takes no memory of its own. A folder is
 written under another name and renamed when it is whole. Each file's CRC-32 is verified
 before a crop is taken from it, and a damaged folder is made again: it is only a cache.
-It can be deleted at any time, and `incomplete.*` is what a killed command leaves.
+It can be deleted at any time. What a killed command leaves, the next one removes.
 """
 
 import logging
-
 import tempfile
 import zlib
 from collections.abc import Iterable
@@ -26,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_tf import files
+from fer_tf import leftovers
 from fer_tf.data.crops import Crop
 from fer_tf.errors import OutsideError
 
@@ -139,8 +139,9 @@ def write(folder: Path, crops: Iterable[tuple[int, Crop]], count: int) -> Crops:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        leftovers.remove(folder.parent)
         with tempfile.TemporaryDirectory(
-            prefix="incomplete.", dir=folder.parent, ignore_cleanup_errors=True
+            prefix=leftovers.prefix(), dir=folder.parent, ignore_cleanup_errors=True
         ) as temporary:
             whole = Path(temporary, folder.name)
             whole.mkdir()

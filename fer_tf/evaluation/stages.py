@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 from fer_tf import files
+from fer_tf import write_lock
 from fer_tf.calibration import Calibration
 from fer_tf.config import CalibrateConfig
 from fer_tf.config import Config
@@ -27,10 +28,11 @@ log = logging.getLogger(__name__)
 def calibrate_all(config: Config, experiment: Experiment) -> None:
     """Write `calibration.json` of every model that has answered, from validation."""
     for run in answered_runs(config, experiment).values():
-        step = calibration_step(run, config.calibrate)
-        if not step.is_done():
-            calibrate(run, config.calibrate)
-            step.finish([run.calibration])
+        with write_lock.folder(run.path):
+            step = calibration_step(run, config.calibrate)
+            if not step.is_done():
+                calibrate(run, config.calibrate)
+                step.finish([run.calibration])
 
 
 def calibration_step(run: RunFolder, wanted: CalibrateConfig) -> Step:
@@ -86,13 +88,15 @@ def evaluate_all(
     runs = answered_runs(config, experiment)
     for name, run in runs.items():
         experiment.need(run.calibration, "fer-tf calibrate")
-        step = evaluation_step(run, config.seed)
-        if not step.is_done():
-            log.info("Scoring %s.", name)
-            files.write_json(run.metrics, evaluate(run, config.seed))
-            step.finish([run.metrics])
+        with write_lock.folder(run.path):
+            step = evaluation_step(run, config.seed)
+            if not step.is_done():
+                log.info("Scoring %s.", name)
+                files.write_json(run.metrics, evaluate(run, config.seed))
+                step.finish([run.metrics])
     stage = exported_student(config, experiment)
-    report.write_experiment(config, experiment, runs, stage, find)
+    with write_lock.file(experiment.report):
+        report.write_experiment(config, experiment, runs, stage, find)
 
 
 def evaluate(run: RunFolder, seed: int) -> dict[str, Any]:

@@ -7,12 +7,16 @@ started with the same command and each seeing the same files.
 import functools
 import os
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from fer_tf import write_lock
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 from fer_tf.training.epochs import Epochs
@@ -72,6 +76,20 @@ def in_chief(work: Callable[[], None]) -> None:
     if ours.num_replicas_in_sync > 1:
         ones = ours.run(lambda: tf.ones(()))
         ours.reduce(tf.distribute.ReduceOp.SUM, ones, axis=None)
+
+
+@contextmanager
+def write_lock_of(folder: Path) -> Iterator[None]:
+    """Hold a folder's write lock in the chief, who alone writes to it.
+
+    Raises:
+        OutsideError: another training is writing to the folder.
+    """
+    if is_chief(strategy()):
+        with write_lock.folder(folder):
+            yield
+    else:
+        yield
 
 
 def synchronize(strategy: tf.distribute.Strategy, model: keras.Model) -> None:

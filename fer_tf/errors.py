@@ -5,6 +5,7 @@ escapes is a fault of ours and keeps its stack trace.
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -55,3 +56,36 @@ def nearest(name: str, known: Iterable[str]) -> str:
     # difflib takes quadratic time.
     found = difflib.get_close_matches(name.lower()[:MAX_SHOWN], known, 1, cutoff=0.4)
     return found[0] if found else ""
+
+
+# What the operating system reports, in words. Where the path itself is wrong, it is the
+# user's mistake; all else is outside.
+_WRONG_PATH = {
+    errno.ENOENT: "does not exist",
+    errno.EEXIST: "exists already, and is not what was expected there",
+    errno.ENOTDIR: "is not a folder, or is below something that is not a folder",
+    errno.EISDIR: "is a folder, expected a file",
+    errno.ENAMETOOLONG: "has a name that is too long for this file system",
+    errno.ELOOP: "is a symbolic link that leads in a circle",
+}
+_OUTSIDE = {
+    errno.EACCES: "cannot be used: permission denied",
+    errno.EPERM: "cannot be used: operation not permitted",
+    errno.EROFS: "cannot be written: its disk is read-only",
+    errno.ENOSPC: "cannot be written: its disk is full",
+    errno.EIO: "cannot be used: its disk reports an error",
+}
+
+
+def of_system(error: OSError) -> FerTfError:
+    """Return the error that tells a user what the operating system reported."""
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.filename is None:
+        return OutsideError(f"{reason[0].lower()}{reason[1:]}.")
+    path = str(error.filename)
+    if len(path) > 2 * MAX_SHOWN:
+        path = f"{path[:MAX_SHOWN]}..."
+    if error.errno in _WRONG_PATH:
+        return UserError(f"{path} {_WRONG_PATH[error.errno]}.")
+    what = _OUTSIDE.get(error.errno, f"cannot be used: {reason.lower()}")
+    return OutsideError(f"{path} {what}.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from fer_tf.cli import terminal
 from fer_tf.cli.live import FILE
 from fer_tf.cli.live import bundle_option
 from fer_tf.cli.live import detector_option
@@ -102,7 +103,6 @@ def _stages(
 
 
 def _print(latencies: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("", "median ms", "p95 ms", "calls")
@@ -110,4 +110,4 @@ def _print(latencies: dict[str, Any]) -> None:
         table.add_row(
             name, f"{value.median_ms:.2f}", f"{value.p95_ms:.2f}", str(value.calls)
         )
-    Console().print(table)
+    terminal.show(table)

@@ -18,6 +18,8 @@ from rich.progress import TimeElapsedColumn
 from rich.table import Column
 from rich.table import Table
 
+from fer_tf.cli import terminal
+from fer_tf.cli.groups import SuggestingGroup
 from fer_tf.cli.options import SOURCE
 from fer_tf.cli.options import recipe
 from fer_tf.config import Config
@@ -51,6 +53,15 @@ def clean_sources(
         The report; `records` says which folder each source was read from, relative to
         `data_dir`, and the fingerprint of its content.
     """
+    from fer_tf import write_lock
+
+    with write_lock.file(out):
+        return _clean_sources(config, data_dir, out, pictures)
+
+
+def _clean_sources(
+    config: Config, data_dir: Path, out: Path, pictures: bool
+) -> dict[str, Any]:
     from fer_tf import files
     from fer_tf.data import records
     from fer_tf.manifest import table
@@ -116,15 +127,17 @@ def _track(records: Iterable[Any], doing: str, total: int | None = None) -> Iter
     """Yield `records` and show on stderr how many have passed."""
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield from progress.track(records, total, description=doing)
+        yield from progress.track(
+            records, total, description=terminal.one_line(doing)
+        )
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def data() -> None:
     """Corpora to records, records to a manifest.
 
@@ -149,7 +162,7 @@ def build(config: Config, raw: Path | None, data_dir: Path | None) -> None:
     """
     raw, data_dir = raw or Path(config.data.raw), data_dir or _data_dir(config)
     for path in build_sources(config, raw, data_dir):
-        click.echo(path)
+        terminal.say(path)
 
 
 @data.command()
@@ -184,10 +197,10 @@ def clean(config: Config, data_dir: Path | None, out: Path, pictures: bool) -> N
     summary = clean_sources(config, data_dir or _data_dir(config), out, pictures)
     for source, part in summary["by_source"].items():
         if part["rejected"]:
-            click.echo(f"{source}: {len(part['rejected'])} rows rejected when built")
-    click.echo(f"{out}: {summary['kept']} of {summary['rows']} rows kept")
+            terminal.say(f"{source}: {len(part['rejected'])} rows rejected when built")
+    terminal.say(f"{out}: {summary['kept']} of {summary['rows']} rows kept")
     for reason, count in summary["excluded"].items():
-        click.echo(f"{count:8} {reason}")
+        terminal.say(f"{count:8} {reason}")
 
 
 @data.command()
@@ -219,12 +232,12 @@ def validate(
     if changed and not accept:
         findings.append(f"{manifest} {table.CHANGED}")
     for finding in findings[:SHOWN_FINDINGS]:
-        click.echo(finding)
+        terminal.say(finding)
     if findings:
         raise CheckFailed(f"{manifest}: {len(findings)} findings.")
     if changed:
         _accept(manifest, rows, data_dir)
-    click.echo(f"{manifest}: {len(rows)} rows are as their records.")
+    terminal.say(f"{manifest}: {len(rows)} rows are as their records.")
 
 
 def _accept(manifest: Path, rows: Any, data_dir: Path) -> None:
@@ -242,7 +255,7 @@ def _accept(manifest: Path, rows: Any, data_dir: Path) -> None:
     }
     files.write_json(path, summary)
     write_page(manifest, data_dir, pictures=False)
-    click.echo(f"{path} now describes the manifest as it was edited.")
+    terminal.say(f"{path} now describes the manifest as it was edited.")
 
 
 @data.command()
@@ -262,8 +275,9 @@ def stats(manifest: Path) -> None:
     numbers = [Column(name, justify="right") for name in (*rows.columns, "all")]
     shown = Table("source", "split", *numbers, box=box.SIMPLE, padding=0)
     for (source, split), counts in rows.iterrows():
-        shown.add_row(source, split, *map(str, counts), str(counts.sum()))
-    Console().print(shown)
+        names = (terminal.cell(source), terminal.cell(split))
+        shown.add_row(*names, *map(str, counts), str(counts.sum()))
+    terminal.show(shown)
 
 
 def _data_dir(config: Config) -> Path:

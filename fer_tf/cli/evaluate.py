@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from fer_tf import files
 from fer_tf import quiet
+from fer_tf import write_lock
+from fer_tf.cli import terminal
 from fer_tf.cli.options import MODEL
 from fer_tf.cli.options import pictures_option
 from fer_tf.cli.options import recipe
@@ -69,7 +70,8 @@ def fuse(config: Config, runs: Path, keep: Path | None) -> None:
     experiment = started(config, runs)
     fuse_teachers(config, experiment)
     if keep:
-        kept.keep(config, experiment, keep)
+        with write_lock.folder(keep):
+            kept.keep(config, experiment, keep)
 
 
 def fuse_teachers(config: Config, experiment: Experiment) -> None:
@@ -77,9 +79,10 @@ def fuse_teachers(config: Config, experiment: Experiment) -> None:
     from fer_tf import fusion
     from fer_tf.evaluation import kept
 
-    fusion.run(config, experiment)
-    if config.soft_labels.stored:
-        kept.take(config, experiment)
+    with write_lock.folder(experiment.fused.path):
+        fusion.run(config, experiment)
+        if config.soft_labels.stored:
+            kept.take(config, experiment)
 
 
 @click.command()
@@ -155,7 +158,7 @@ def evaluate(
         )
     experiment = started(config, runs)
     evaluate_experiment(config, experiment, pictures)
-    click.echo(experiment.report.with_suffix(".html"))
+    terminal.say(experiment.report.with_suffix(".html"))
 
 
 def _evaluate_models(
@@ -180,11 +183,12 @@ def _evaluate_models(
         asked_about = manifest or subject.experiment.need(
             subject.experiment.manifest, "fer-tf data clean, or give --manifest"
         )
-        content = single.evaluate(
-            subject, folder, manifest=asked_about, crops=crops, pictures=pictures
-        )
-        Console().print(_figures_table(subject.name, content["test"]))
-        click.echo(folder / "report.html")
+        with write_lock.folder(folder):
+            content = single.evaluate(
+                subject, folder, manifest=asked_about, crops=crops, pictures=pictures
+            )
+        terminal.show(_figures_table(subject.name, content["test"]))
+        terminal.say(folder / "report.html")
 
 
 def evaluate_experiment(
@@ -205,7 +209,8 @@ def evaluate_experiment(
 def _figures_table(name: str, test: Mapping[str, Any]) -> Table:
     raw, final = test["raw"], test["calibrated"]
     headings = ("test", "raw", "calibrated", "95 % interval")
-    table = Table(*headings, box=box.SIMPLE, title=f"{name}, n = {final['n']:,}")
+    title = terminal.cell(f"{name}, n = {final['n']:,}")
+    table = Table(*headings, box=box.SIMPLE, title=title)
     for figure in ("accuracy", "macro_f1", "nll", "brier", "ece"):
         ends = final["intervals"].get(figure)
         interval = "{:.3f} to {:.3f}".format(*ends) if ends else ""
@@ -238,7 +243,7 @@ def compare(
     content = comparison.compare(comparison.load_all(runs, split), seed)
     inputs = comparison.inputs([path for seeds in runs for path in seeds])
     _write(out, {**content, "split": split, "seed": seed, "inputs": inputs})
-    click.echo(markdown.of_comparison(content))
+    terminal.say(markdown.of_comparison(content))
 
 
 @click.command()
@@ -286,7 +291,7 @@ def gate(
         "inputs": comparison.inputs(paths),
     }
     _write(out, {**verdict, **asked})
-    Console().print(_findings_table(verdict))
+    terminal.show(_findings_table(verdict))
     if verdict["verdict"] == "pass":
         return
     if verdict["verdict"] == "fail" or not allow_inconclusive:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from fer_tf.cli import terminal
 from fer_tf.cli.live import FOLDER
 from fer_tf.cli.live import detector_option
 from fer_tf.cli.options import recipe
@@ -39,4 +40,4 @@ def export(
     experiment = started(config, runs)
     framing.fit(config, experiment, detector_model)
     export_student(config, experiment, out)
-    click.echo(f"The bundle lies in {out or experiment.bundle}")
+    terminal.say(f"The bundle lies in {out or experiment.bundle}")

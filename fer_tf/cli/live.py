@@ -1,13 +1,20 @@
 """`fer-tf live`, and what every command that reads faces takes."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from fer_tf import quiet
+from fer_tf import write_lock
+from fer_tf.cli import terminal
 from fer_tf.cli.options import recipe
 from fer_tf.config import Config
+from fer_tf.config import LiveConfig
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 
@@ -65,12 +72,6 @@ def live(
     fer-tf live --source 0 --bundle runs/quickstart/bundle
     fer-tf live --source talk.mp4 --headless --out sessions/talk
     """
-    from concurrent.futures import ThreadPoolExecutor
-
-    from fer_tf.live import camera
-    from fer_tf.live import play
-    from fer_tf.live import session
-
     if list_cameras:
         _list_cameras()
         return
@@ -78,23 +79,37 @@ def live(
         raise UserError(
             "--record and --annotated need --out DIR, the folder that the films go to."
         )
-    if out:
-        session.check_free(out)
+    load = partial(recogniser_of, config, bundle, detector_model, threads)
+    with write_lock.folder(out) if out else nullcontext():
+        counts = _play(
+            source,
+            load,
+            config.live,
+            folder=out,
+            headless=headless,
+            record=record,
+            annotate=annotated,
+        )
+    _say(counts, out)
+
+
+def _play(
+    source: str, load: Callable[[], Any], live: LiveConfig, **options: Any
+) -> dict[str, Any]:
+    """Open a source, and load the models meanwhile; then play it."""
+    from fer_tf.live import camera
+    from fer_tf.live import play
+    from fer_tf.live import session
+
+    if options["folder"]:
+        session.check_free(options["folder"])
     # Opening a camera takes as long as loading the models.
     with ThreadPoolExecutor(1) as opener:
         opening = opener.submit(camera.open_source, source)
-        recogniser = recogniser_of(config, bundle, detector_model, threads)
-    counts = play.play(
-        opening.result(),
-        recogniser,
-        config.live,
-        name=camera.name_of(source),
-        folder=out,
-        headless=headless,
-        record=record,
-        annotate=annotated,
+        recogniser = load()
+    return play.play(
+        opening.result(), recogniser, live, name=camera.name_of(source), **options
     )
-    _say(counts, out)
 
 
 def _list_cameras() -> None:
@@ -106,7 +121,7 @@ def _list_cameras() -> None:
             "no camera opens. Is one plugged in, free, and allowed to be used?"
         )
     for one in found:
-        click.echo(
+        terminal.say(
             f"--source {one.number}   {one.width} x {one.height} pixels, "
             f"{one.rate:g} frames a second"
         )
@@ -134,13 +149,13 @@ def recogniser_of(
 def warn_of(bundle: Any) -> None:
     """Say where a bundle's answers mean nothing, or are all "unsure"."""
     if bundle.abstain.threshold >= 1:
-        click.echo(
+        terminal.say(
             f'warning: {bundle.folder} is "unsure" of every face: at no confidence was '
             f"it right {bundle.abstain.wanted_accuracy:.0%} of the time.",
             err=True,
         )
     if bundle.smoke:
-        click.echo(
+        terminal.say(
             f"warning: {bundle.folder} was made by a smoke run; its answers mean "
             "nothing.",
             err=True,
@@ -156,13 +171,14 @@ def _say(counts: dict[str, Any], out: Path | None) -> None:
     latency = ", ".join(
         f"{stage} {time_ms:.1f} ms" for stage, time_ms in counts["median_ms"].items()
     )
-    click.echo(
+    terminal.say(
         f"{counts['frames']} frames, {counts['frames_without_face']} without a face, "
         f"{counts['frames_dropped']} dropped; faces followed: {counts['identities']}"
     )
-    click.echo(f"labels: {shares or 'none'}")
-    click.echo(f"median: {latency or 'nothing measured'}")
+    terminal.say(f"labels: {shares or 'none'}")
+    terminal.say(f"median: {latency or 'nothing measured'}")
     if out:
         # The folder is made with the first frame.
         written = sorted(path.name for path in out.iterdir()) if out.is_dir() else ()
-        click.echo(f"{out}: {', '.join(written) or 'nothing, since nothing was seen'}")
+        listed = ", ".join(written) or "nothing, since nothing was seen"
+        terminal.say(f"{out}: {listed}")

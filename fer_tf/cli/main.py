@@ -4,14 +4,19 @@ import errno
 import importlib
 import logging
 from typing import Any
+from typing import NoReturn
 
 import click
 from rich.console import Console
 from rich.logging import RichHandler
 
 from fer_tf import __version__
+from fer_tf.cli import signals
+from fer_tf.cli import terminal
+from fer_tf.cli.groups import SuggestingGroup
 from fer_tf.errors import FerTfError
-from fer_tf.errors import OutsideError
+from fer_tf.errors import UserError
+from fer_tf.errors import of_system
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +41,7 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
+class Commands(SuggestingGroup):
     """Commands that are imported when they are called; errors without stack traces."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -50,29 +55,37 @@ class Commands(click.Group):
         module = importlib.import_module(f"fer_tf.cli.{COMMANDS[name]}")
         return getattr(module, name)
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Return the context of the group itself."""
+        with terminal.escaped_usage_errors():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an error that is the user's to mend is one line."""
+        """Run a command; what ends it, and is no fault of ours, is one line."""
         try:
-            return super().invoke(ctx)
+            with signals.as_interrupts(), terminal.escaped_usage_errors():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            terminal.say("stopped.", err=True)
+            ctx.exit(getattr(error, "exit_code", signals.INTERRUPTED))
         except FerTfError as error:
-            click.echo(f"error: {error}", err=True)
-            ctx.exit(error.exit_code)
+            _fail(ctx, error)
         except OSError as error:
             # A pipe that nobody reads is click's to end; what has no number is no file.
             if error.errno in (None, errno.EPIPE):
                 raise
             log.debug("what went wrong:", exc_info=True)
-            click.echo(f"error: {error}", err=True)
-            ctx.exit(OutsideError.exit_code)
+            _fail(ctx, of_system(error))
         except ModuleNotFoundError as error:
             if error.name and error.name.partition(".")[0] == "fer_tf":
                 raise
-            click.echo(
-                f"error: {error.name} is not installed. "
-                'This command needs: pip install "fer-tf[train,live]"',
-                err=True,
-            )
-            ctx.exit(2)
+            needed = f"{error.name} is not installed. This command needs: "
+            _fail(ctx, UserError(f'{needed}pip install "fer-tf[train,live]"'))
+
+
+def _fail(ctx: click.Context, error: FerTfError) -> NoReturn:
+    terminal.say_error(error)
+    ctx.exit(error.exit_code)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -85,12 +98,11 @@ def main(verbose: bool) -> None:
     fer-tf run --config configs/quickstart.yaml     the whole way, on drawn faces
     fer-tf live --source 0                          the first camera
     """
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.WARNING,
-        format="%(message)s",
-        datefmt="[%X]",
-        # What a command answers is alone on standard output.
-        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
-    )
+    # What a command answers is alone on standard output.
+    handler = RichHandler(console=Console(stderr=True), show_path=False)
+    handler.setFormatter(terminal.LogFormatter("%(message)s", datefmt="[%X]"))
+    level = logging.DEBUG if verbose else logging.WARNING
+    logging.basicConfig(level=level, handlers=[handler])
+    logging.getLogger("filelock").setLevel(logging.WARNING)
     for room in ("fer_tf", "export", "tfds_builders"):
         logging.getLogger(room).setLevel(logging.DEBUG if verbose else logging.INFO)

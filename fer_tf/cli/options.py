@@ -15,6 +15,7 @@ from fer_tf import config as recipes
 from fer_tf import files
 from fer_tf import quiet
 from fer_tf import sources
+from fer_tf.cli import terminal
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.sources import CORPORA
@@ -27,15 +28,23 @@ MODEL = "[MODEL]"
 OVERRIDE = re.compile(r"[a-z_][a-z0-9_.]*=")
 
 
-def recipe(names: str = "", tensorflow: bool = False) -> Callable:
+def unchecked(config: recipes.Config) -> None:
+    """Accept every config that can be read."""
+
+
+def recipe(
+    names: str = "",
+    tensorflow: bool = False,
+    check: Callable[[recipes.Config], None] = unchecked,
+) -> Callable:
     """Give a command `--config`, dotted overrides and `--dry-run`.
 
-    With `tensorflow` it is imported before the callback is called, and quietly. The
-    callback receives `config`, and where `names` says what the command's own
-    arguments are called (`PATH`), also `names`, a tuple of strings. Those called
-    `SOURCE` take the place of the recipe's `data.sources` instead. With `MODEL`, whose
-    recipe may be its own, it also receives the `overrides`, and whether a recipe was
-    `chosen`.
+    A config that `check` refuses is refused, with --dry-run as well. With `tensorflow`
+    it is imported before the callback is called, and quietly. The callback receives
+    `config`, and where `names` says what the command's own arguments are called
+    (`PATH`), also `names`, a tuple of strings. Those called `SOURCE` take the place of
+    the recipe's `data.sources` instead. With `MODEL`, whose recipe may be its own, it
+    also receives the `overrides`, and whether a recipe was `chosen`.
     """
     metavar = f"{names}... [KEY=VALUE]..." if names else "[KEY=VALUE]..."
 
@@ -64,13 +73,15 @@ def recipe(names: str = "", tensorflow: bool = False) -> Callable:
                 overrides = (*overrides, f"data.sources={json.dumps(given)}")
             config = recipes.load(_recipe_path(path), overrides)
             config = _smoke(config, **options) if smoke else config
+            # Before --dry-run, which is to accept what a run accepts.
+            check(config)
             if dry_run and names == MODEL and given:
                 raise UserError(
                     "--dry-run prints a recipe, and a model has that of its "
                     f"experiment: expected no MODEL, received {given[0]!r}."
                 )
             if dry_run:
-                click.echo(recipes.to_yaml(config), nl=False)
+                terminal.say(recipes.to_yaml(config).rstrip())
                 return None
             if names not in ("", SOURCE):
                 options["names"] = given
@@ -106,10 +117,10 @@ def _smoke(
         and sources.absent(source, raw)
     ]
     for source in absent:
-        click.echo(f"SMOKE: dummy data stands in for {source}.", err=True)
+        terminal.say(f"SMOKE: dummy data stands in for {source}.", err=True)
     for stage in [*config.teachers, config.student]:
         if stage.model.weights != "none":
-            click.echo(
+            terminal.say(
                 f"SMOKE: {stage.model.name} starts from random weights, not from "
                 f"{stage.model.weights}.",
                 err=True,

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from fer_tf import files
+from fer_tf.cli import terminal
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -45,6 +46,6 @@ def results(runs: tuple[Path, ...], into: Path | None, out: Path | None) -> None
         files.write_json(out, {"command": command, "recipes": content})
     if into:
         markdown.put_between_markers(into, text)
-        click.echo(into)
+        terminal.say(into)
     else:
-        click.echo(text)
+        terminal.say(text)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import click
 
+from fer_tf import write_lock
+from fer_tf.cli import terminal
 from fer_tf.cli.options import pictures_option
 from fer_tf.cli.options import recipe
 from fer_tf.cli.options import runs_option
 from fer_tf.cli.options import started
-from fer_tf.cli.train import check_models
 from fer_tf.config import Config
+from fer_tf.config.backbones import check_models
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import Step
@@ -32,7 +34,7 @@ Steps = list[tuple[str, Callable[[], object]]]
 
 
 @click.command()
-@recipe(tensorflow=True)
+@recipe(tensorflow=True, check=check_models)
 @runs_option
 @pictures_option
 def run(config: Config, runs: Path, pictures: bool) -> None:
@@ -50,15 +52,15 @@ def run(config: Config, runs: Path, pictures: bool) -> None:
             "or give `fer-tf train` and `fer-tf distill` in each process, and the "
             "other commands in one."
         )
-    check_models(config)
     experiment = started(config, runs)
     steps = _steps(config, experiment, pictures)
     if config.smoke:
-        click.echo("SMOKE: every part is tiny; the figures mean nothing.")
-    for number, (title, step) in enumerate(steps, 1):
-        click.echo(f"[{number}/{len(steps)}] {title}")
-        step()
-    click.echo(f"Done in {time.monotonic() - begun:.0f} s.")
+        terminal.say("SMOKE: every part is tiny; the figures mean nothing.")
+    with write_lock.folder(experiment.root):
+        for number, (title, step) in enumerate(steps, 1):
+            terminal.say(f"[{number}/{len(steps)}] {title}")
+            step()
+    terminal.say(f"Done in {time.monotonic() - begun:.0f} s.")
     _say_where(config, experiment)
 
 
@@ -66,14 +68,10 @@ def _steps(config: Config, experiment: Experiment, pictures: bool) -> Steps:
     """Return what is to be done, in order, each with its title."""
     from export import framing
     from export.stage import export_student
-    from fer_tf import models
     from fer_tf.cli import data
     from fer_tf.cli import evaluate
     from fer_tf.evaluation import stages
 
-    # A wrong file is told at once, not after an hour's work.
-    for stage in [*config.teachers, config.student]:
-        models.weights_files(stage.model.name, stage.model.weights)
     sources, data_dir = config.data.sources, Path(config.data.data_dir)
     steps: Steps = [
         (
@@ -167,19 +165,20 @@ def _rehearse(config: Config, experiment: Experiment) -> None:
     if step.is_done():
         return
     seconds = 2.0 if config.smoke else 12.0
-    rehearse(
-        experiment.live,
-        experiment.bundle,
-        config.live,
-        seed=config.seed + 1,
-        seconds=seconds,
-    )
-    step.finish([experiment.live / "frames.csv"])
+    with write_lock.folder(experiment.live):
+        rehearse(
+            experiment.live,
+            experiment.bundle,
+            config.live,
+            seed=config.seed + 1,
+            seconds=seconds,
+        )
+        step.finish([experiment.live / "frames.csv"])
 
 
 def _say_where(config: Config, experiment: Experiment) -> None:
-    click.echo(f"  report   {experiment.report.with_suffix('.html')}")
-    click.echo(f"  bundle   {experiment.bundle}")
+    terminal.say(f"  report   {experiment.report.with_suffix('.html')}")
+    terminal.say(f"  bundle   {experiment.bundle}")
     if config.live.drawn_clip:
-        click.echo(f"  clip     {experiment.live / 'annotated.mp4'}")
-    click.echo(f"  live     fer-tf live --source 0 --bundle {experiment.bundle}")
+        terminal.say(f"  clip     {experiment.live / 'annotated.mp4'}")
+    terminal.say(f"  live     fer-tf live --source 0 --bundle {experiment.bundle}")

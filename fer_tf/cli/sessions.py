@@ -1,11 +1,14 @@
 """`fer-tf predict`, `score` and `replay`."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import click
 
 from fer_tf import quiet
+from fer_tf import write_lock
+from fer_tf.cli import terminal
 from fer_tf.cli.live import FILE
 from fer_tf.cli.live import FOLDER
 from fer_tf.cli.live import bundle_option
@@ -17,6 +20,12 @@ from fer_tf.cli.options import recipe
 from fer_tf.config import Config
 from fer_tf.errors import CheckFailed
 from fer_tf.errors import UserError
+
+
+VIDEO_SUFFIXES = frozenset(
+    ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv"
+    .split()
+)
 
 
 @click.command()
@@ -47,14 +56,21 @@ def predict(
     from fer_tf.live import predict as pictures
 
     if not names:
-        raise UserError("give one or more pictures, or folders of pictures.")
+        raise UserError("expected one or more images, or folders of images.")
+    for name in names:
+        if Path(name).suffix.lower() in VIDEO_SUFFIXES and Path(name).is_file():
+            raise UserError(
+                f"{name} is a video, expected images. Videos are read by: fer-tf live "
+                f"--source {shlex.quote(name)} --headless --out DIR"
+            )
     pictures.check_suffix(out)
     if cropped:
         recogniser = pictures.of_cropped(_classifier(bundle, threads))
     else:
         recogniser = recogniser_of(config, bundle, detector_model, threads)
-    found = pictures.predict([Path(name) for name in names], recogniser, out)
-    click.echo(
+    with write_lock.file(out):
+        found = pictures.predict([Path(name) for name in names], recogniser, out)
+    terminal.say(
         f"{out}: {len(found.faces)} faces in {found.pictures} pictures; "
         f"{len(found.without_face)} without a face, "
         f"{len(found.unreadable)} that cannot be read"
@@ -113,7 +129,6 @@ def score(
 
 
 def _print_score(figures: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("", "raw", "smoothed")
@@ -124,15 +139,15 @@ def _print_score(figures: dict[str, Any]) -> None:
         )
     flips = [figures[kind]["flips_per_minute"] for kind in ("raw", "smoothed")]
     table.add_row("flips per minute", *(f"{value:.1f}" for value in flips))
-    Console().print(table)
+    terminal.show(table)
     unsure = figures["unsure"]
     sure = unsure["accuracy_if_left_out"]
     coverage = figures["coverage"]
-    click.echo(
+    terminal.say(
         f"{figures['faces_scored']} faces of {figures['labels_scored']} labels scored; "
         f"coverage {'-' if coverage is None else f'{coverage:.1%}'}"
     )
-    click.echo(
+    terminal.say(
         f"unsure {unsure['share']:.1%}: accuracy {unsure['accuracy_if_wrong']:.3f} if "
         f"that is wrong, {'-' if sure is None else f'{sure:.3f}'} if it is left out; "
         f"{unsure['flips_per_minute']:.1f} flips per minute if it is a label"
@@ -148,7 +163,7 @@ def _say_verdict(judged: dict[str, Any]) -> None:
     raised, low, high = judged["macro_f1_raised_by"]
     flips = judged["flips"]
     times = "-" if flips is None else f"{flips:.2f}"
-    click.echo(
+    terminal.say(
         f"{judged['verdict']}: macro-F1 raised by {raised:+.3f} ({low:+.3f} to "
         f"{high:+.3f}); label changes {times} times as often, at most "
         f"{judged['most_flips']:g}"
@@ -186,8 +201,11 @@ def replay(
     classifier = _classifier(bundle, threads)
     if bundle is None:
         replaying.check_bundle(session, classifier.bundle)
-    counts = replaying.replay(session, classifier, out, overrides=overrides, film=film)
-    click.echo(
+    with write_lock.folder(out):
+        counts = replaying.replay(
+            session, classifier, out, overrides=overrides, film=film
+        )
+    terminal.say(
         f"{out}: {counts['frames']} frames, {counts['faces']} faces answered by "
         f"{classifier.bundle.name}"
     )

@@ -12,6 +12,7 @@ from fer_tf.cli.options import runs_option
 from fer_tf.cli.options import started
 from fer_tf.config import Config
 from fer_tf.config import StageConfig
+from fer_tf.config.backbones import check_models
 from fer_tf.experiment import Experiment
 
 
@@ -23,7 +24,7 @@ _accept_changes_option = click.option(
 
 
 @click.command()
-@recipe(tensorflow=True)
+@recipe(tensorflow=True, check=check_models)
 @runs_option
 @pictures_option
 @click.option(
@@ -52,7 +53,7 @@ def train(
 
 
 @click.command()
-@recipe(tensorflow=True)
+@recipe(tensorflow=True, check=check_models)
 @runs_option
 @pictures_option
 @click.option(
@@ -76,17 +77,7 @@ def distill(
     distill_student(config, experiment, loss, pictures)
 
 
-def check_models(config: Config) -> None:
-    """Tell that a model cannot be, before anything is written."""
-    from fer_tf import models
-
-    for stage in [*config.teachers, config.student]:
-        side = round(stage.model.enlarge * config.face.size)
-        models.check(stage.model.name, side)
-
-
 def _begun(config: Config, runs: Path, accept_changes: bool) -> Experiment:
-    check_models(config)
     return dataclasses.replace(started(config, runs), accept_changes=accept_changes)
 
 
@@ -104,36 +95,41 @@ def train_teacher(
     from fer_tf.training import replicas
     from fer_tf.training import stages
 
-    stages.train_teacher(config, experiment, stage, pictures)
     run = experiment.teacher(stage.model.name)
     answer = partial(
         predict_run, config, experiment, stage=stage, views=config.soft_labels.views
     )
     unseen = [run.fold(fold) for fold in range(config.soft_labels.folds)]
-    for fold, own in enumerate(unseen):
-        stages.train_fold(config, experiment, stage, fold, pictures)
-        replicas.in_chief(partial(answer, run=own, fold=fold))
-    replicas.in_chief(partial(answer, run=run, unseen=unseen))
+    with replicas.write_lock_of(run.path):
+        stages.train_teacher(config, experiment, stage, pictures)
+        for fold, own in enumerate(unseen):
+            stages.train_fold(config, experiment, stage, fold, pictures)
+            replicas.in_chief(partial(answer, run=own, fold=fold))
+        replicas.in_chief(partial(answer, run=run, unseen=unseen))
 
 
 def train_student(
     config: Config, experiment: Experiment, pictures: bool = False
 ) -> None:
     """Train the student on labels and let it answer validation and test."""
+    from fer_tf.training import replicas
     from fer_tf.training import stages
 
-    stages.train_student(config, experiment, pictures)
-    _let_answer(config, experiment, "ce")
+    with replicas.write_lock_of(experiment.student("ce").path):
+        stages.train_student(config, experiment, pictures)
+        _let_answer(config, experiment, "ce")
 
 
 def distill_student(
     config: Config, experiment: Experiment, loss: str, pictures: bool = False
 ) -> None:
     """Distil the student and let it answer validation and test."""
+    from fer_tf.training import replicas
     from fer_tf.training import stages
 
-    stages.distill(config, experiment, loss, pictures)
-    _let_answer(config, experiment, loss)
+    with replicas.write_lock_of(experiment.student(loss).path):
+        stages.distill(config, experiment, loss, pictures)
+        _let_answer(config, experiment, loss)
 
 
 def _let_answer(config: Config, experiment: Experiment, stage: str) -> None:

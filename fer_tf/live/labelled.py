@@ -6,6 +6,7 @@ face changes at the stroke of a clock.
 """
 
 import csv
+import math
 import logging
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 HOLD_MS = 600.0
 AROUND_CHANGE_MS = 250.0
+LABEL_COLUMNS = ("start_ms", "end_ms", "label")
 
 Seen = TypeVar("Seen")
 
@@ -140,23 +142,68 @@ def read_intervals(path: Path) -> list[Interval]:
     one.
 
     Raises:
-        UserError: it is not there, malformed, names an unknown class, or overlaps.
+        UserError: The file is missing, lacks a column, has no rows, or one of its rows
+            is malformed, names an unknown class, or overlaps the row before it.
     """
-    do = "It must have the columns start_ms,end_ms,label."
-    with files.reading(path, "a table of labels", do):
-        intervals = [
-            Interval(
-                float(line["start_ms"]), float(line["end_ms"]), _class(line["label"])
-            )
-            for line in _lines(path.read_text(encoding="utf-8-sig"))
+    do = f"Expected a CSV file with the columns {','.join(LABEL_COLUMNS)}."
+    with files.reading(path, "a table of labels", do, csv.Error):
+        table = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+        _check_columns(path, table.fieldnames or ())
+        rows = [
+            (f"{path}, line {(number := table.line_num)}", _interval(line, number))
+            for line in table
         ]
-    for interval in intervals:
-        if not interval.start_ms < interval.end_ms:
-            raise UserError(f"{path}: {interval} ends before it begins.")
-    for before, after in pairwise(intervals):
+    if not rows:
+        raise UserError(f"{path} has no rows below its header: expected labels.")
+    for (_, before), (where, after) in pairwise(rows):
         if after.start_ms < before.end_ms:
-            raise UserError(f"{path}: {after} begins before {before} ends.")
-    return _merged(intervals)
+            raise UserError(
+                f"{where}: the label begins at {after.start_ms:g} ms, before the one "
+                f"above it ends at {before.end_ms:g} ms: expected labels in the order "
+                "of time that do not overlap."
+            )
+    return _merged([interval for _, interval in rows])
+
+
+def _check_columns(path: Path, columns: Sequence[str]) -> None:
+    missing = [name for name in LABEL_COLUMNS if name not in columns]
+    if missing:
+        received = ",".join(columns)[:100]
+        raise UserError(
+            f"{path} lacks the column {missing[0]}: expected the columns "
+            f"{','.join(LABEL_COLUMNS)}, received {received or 'an empty file'}."
+        )
+
+
+def _interval(line: Mapping[str, str | None], number: int) -> Interval:
+    """Return the label of the row in the line `number`."""
+    where = f"line {number}"
+    start_ms, end_ms = (
+        _milliseconds(line[name], f"{where}: {name}") for name in LABEL_COLUMNS[:2]
+    )
+    if not start_ms < end_ms:
+        raise UserError(
+            f"{where}: the label ends at {end_ms:g} ms, not after its start_ms of "
+            f"{start_ms:g} ms."
+        )
+    try:
+        return Interval(start_ms, end_ms, _class(line["label"] or ""))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+def _milliseconds(text: str | None, what: str) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        shown = repr(text)[:80]
+        raise UserError(f"{what} must be a number of milliseconds, received {shown}.")
+    return value
+
+
+_AGAIN = "Make the session again with: fer-tf live --out DIR"
 
 
 def by_frame(path: Path, read: Callable[[list[dict[str, str]]], Seen]) -> list[Seen]:
@@ -169,7 +216,7 @@ def by_frame(path: Path, read: Callable[[list[dict[str, str]]], Seen]) -> list[S
         UserError: the file is missing or damaged, or is not a session's.
     """
     _warn_if_changed(path)
-    with files.reading(path, "a session's frames.csv", "Make the session again."):
+    with files.reading(path, "a session's frames.csv", _AGAIN, csv.Error):
         whole, newline, _ = path.read_text(encoding="utf-8-sig").rpartition("\n")
         return [
             read(list(lines))

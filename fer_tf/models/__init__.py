@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import keras
 
-from fer_tf.errors import UserError
+from fer_tf.config.backbones import check_side
 from fer_tf.errors import unknown_name
 from fer_tf.models import weights as first_weights
 from fer_tf.models.answers import answers
@@ -25,7 +25,7 @@ from fer_tf.models.mobilenet import mobilenetv3_large_minimalistic
 from fer_tf.models.normalization import MOMENTUM
 from fer_tf.models.normalization import fused
 from fer_tf.models.resnet import resnet18
-from fer_tf.models.weights import files_of as weights_files
+from fer_tf.models.weights import weights_files
 
 # From the side of the input in pixels; with `imagenet=True`, ImageNet's weights.
 MODELS: dict[str, Callable[..., keras.Model]] = {
@@ -34,13 +34,6 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
     "mobilenetv3_large": mobilenetv3_large,
     "mobilenetv3_large_minimalistic": mobilenetv3_large_minimalistic,
     "resnet18": resnet18,
-}
-# Of Keras' own: their last map must have a cell.
-LEAST_SIDE_PX = {
-    "convnext_tiny": 32,
-    "efficientnet_b3": 32,
-    "mobilenetv3_large": 32,
-    "mobilenetv3_large_minimalistic": 32,
 }
 
 
@@ -63,7 +56,8 @@ def build(
 
     Args:
         name: one of `MODELS`.
-        size: side of the input in pixels; enlarged, `LEAST_SIDE_PX` or more.
+        size: side of the input in pixels; enlarged, `LEAST_SIDE_PX` or more, which
+            `config.backbones` has.
         dropout: rate before the head.
         seed: of the weights and of dropout.
         weights: `none` draws them; `imagenet` fetches the published ones, but for the
@@ -90,7 +84,7 @@ def build(
     check(name, side)
     if head not in HEADS:
         raise unknown_name("head", head, HEADS)
-    files = first_weights.files_of(name, weights)
+    files = weights_files(name, weights)
     keras.utils.set_random_seed(seed)
     with _policy(precision):
         backbone = _backbone(name, side, imagenet=weights == first_weights.IMAGENET)
@@ -123,11 +117,7 @@ def check(name: str, side: int) -> None:
     """Raise UserError unless there is a model `name` of pictures of `side` pixels."""
     if name not in MODELS:
         raise unknown_name("model", name, MODELS)
-    if side < LEAST_SIDE_PX.get(name, 1):
-        raise UserError(
-            f"{name} needs pictures of {LEAST_SIDE_PX[name]} pixels or more, received "
-            f"{side}. Set face.size, or the model's `enlarge`, higher."
-        )
+    check_side(name, side)
 
 
 __all__ = ["MODELS", "answers", "build", "check", "weights_files"]

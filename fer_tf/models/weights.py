@@ -8,39 +8,13 @@ from pathlib import Path
 import keras
 
 from fer_tf import files
+from fer_tf.config.backbones import IMAGENET
+from fer_tf.config.backbones import NONE
+from fer_tf.config.backbones import SUFFIX
+from fer_tf.config.backbones import weights_files
 from fer_tf.errors import OutsideError
-from fer_tf.errors import UserError
 
-NONE = "none"
-IMAGENET = "imagenet"
-SUFFIX = ".weights.h5"
-# keras_cv has ImageNet's weights for ResNet50 alone.
-WITHOUT_IMAGENET = ("resnet18",)
-
-
-def files_of(name: str, weights: str) -> list[Path]:
-    """Return the file that a model's first weights are read from, if any.
-
-    Raises:
-        UserError: there is no such file, none that Keras would read, or ImageNet's
-            weights are asked for where none are published.
-    """
-    if weights == IMAGENET and name in WITHOUT_IMAGENET:
-        raise UserError(
-            f"model.weights={IMAGENET}: the libraries used here have no such weights "
-            f"for {name}. Give {NONE!r}, a {SUFFIX} file of it, or another model."
-        )
-    if weights in (NONE, IMAGENET):
-        return []
-    path = Path(weights)
-    if not path.is_file() or not path.name.endswith(SUFFIX):
-        what = "no such file" if not path.is_file() else f"its name lacks {SUFFIX!r}"
-        raise UserError(
-            f"model.weights={weights}: {what}. Expected {NONE!r}, {IMAGENET!r}, or the "
-            f"path of a {SUFFIX} file that `save_weights` wrote of the same model, as "
-            "the best.weights.h5 of a run."
-        )
-    return [path]
+__all__ = ["IMAGENET", "NONE", "SUFFIX", "fetching", "load", "weights_files"]
 
 
 def load(model: keras.Model, path: Path) -> None:

@@ -234,9 +234,15 @@ def read(folder: Path) -> Bundle:
             or one of its files is missing, changed or damaged.
     """
     if not (folder / MANIFEST).is_file():
+        if not folder.exists():
+            what = f"the bundle {folder} does not exist."
+        elif not folder.is_dir():
+            what = f"{folder} is a file: expected a bundle's folder."
+        else:
+            what = f"{folder} is not a bundle: it holds no {MANIFEST}."
         raise UserError(
-            f"{folder} is not a bundle: it holds no {MANIFEST}. "
-            "Make one with `fer-tf run` or `fer-tf export`, then give its folder."
+            f"{what} Make one with `fer-tf run` or `fer-tf export`, then give its "
+            "folder."
         )
     try:
         content = files.read_json(folder / MANIFEST)

@@ -105,17 +105,17 @@ def test_where_no_camera_opens_that_is_said(monkeypatch):
         (["live", "--source", "missing.mp4"], 2, "there is no missing.mp4"),
         (["live", "--source", "99999999999"], 2, "there is no 99999999999"),
         (["live", "--source", ""], 2, "the source is empty"),
-        (["live", "--source", "x" * 300], 3, "File name too long"),
-        (["live", "--bundle", "missing"], 2, "missing is not a bundle"),
+        (["live", "--source", "x" * 300], 2, "x" * 90),
+        (["live", "--bundle", "missing"], 2, "missing"),
         (["live", "--record"], 2, "--record and --annotated need --out"),
         (["live", "live.hold_mss=3"], 2, "live.hold_ms"),
         (["live", "live.detect_every=0"], 2, "detect_every must be 1 or more"),
         (["live", "live.detector_score=65"], 2, "detector_score must be between"),
         (["live", "surplus"], 2, "expected KEY=VALUE, received 'surplus'"),
-        (["predict", "--out", "faces.csv"], 2, "give one or more pictures"),
-        (["score", "missing"], 2, "there is no"),
+        (["predict", "--out", "faces.csv"], 2, "expected one or more images"),
+        (["score", "missing"], 2, "missing"),
         (["replay", "missing", "--out", "again"], 2, "missing is not a session"),
-        (["benchmark", "--bundle", "missing"], 2, "missing is not a bundle"),
+        (["benchmark", "--bundle", "missing"], 2, "missing"),
     ],
 )
 def test_a_users_mistake_is_one_line(
@@ -166,8 +166,9 @@ def test_predict_says_that_its_rows_have_no_place_before_any_work(
     (tmp_path / "file").write_text("")
     out = tmp_path / "file" / "faces.csv"
     result = run("predict", "none.png", "--bundle", tiny_bundle, "--out", out)
-    assert result.exit_code == 3
-    assert f"error: [Errno 17] File exists: '{out.parent}'" in result.output
+    assert result.exit_code == 2
+    assert str(out.parent) in result.output
+    assert "Errno" not in result.output
 
 
 def test_predict_names_pictures_whose_names_are_no_text(

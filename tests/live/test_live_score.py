@@ -197,11 +197,11 @@ def test_a_session_without_labels_says_how_to_give_them(tmp_path):
     ("text", "message"),
     [
         ("start_ms,end_ms,label\n0,900,hapy\n", "Did you mean 'happy'"),
-        ("start_ms,end_ms,label\n0,nine,happy\n", "must have the columns"),
-        ("start,end,label\n0,900,happy\n", "must have the columns"),
-        ("start_ms,end_ms,label\n0,900\n", "must have the columns"),
-        ("start_ms,end_ms,label\n0,900,sad\n800,999,sad\n", "begins before"),
-        ("start_ms,end_ms,label\n900,900,sad\n", "ends before it begins"),
+        ("start_ms,end_ms,label\n0,nine,happy\n", "line 2: end_ms .*'nine'"),
+        ("start,end,label\n0,900,happy\n", "labels.csv.* start_ms.*start,end"),
+        ("start_ms,end_ms,label\n0,900\n", "line 2: unknown label ''"),
+        ("start_ms,end_ms,label\n0,900,sad\n800,999,sad\n", "line 3: .*800.*900"),
+        ("start_ms,end_ms,label\n900,900,sad\n", "line 2: .*900"),
     ],
 )
 def test_malformed_labels_are_named(tmp_path, text, message):

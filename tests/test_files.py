@@ -78,9 +78,9 @@ def test_every_flipped_bit_of_a_json_file_is_found_or_changes_nothing(tmp_path):
             assert str(path) in str(error)
             found += 1
         else:
-            # Of the key `digest` itself, and of white space.
-            assert {name: content[name] for name in value} == value
-    assert found > 0.8 * 8 * len(whole) / 5
+            # Of white space.
+            assert content == value
+    assert found > 0.7 * 8 * len(whole) / 5
 
 
 def flipped(content, bit):

@@ -15,6 +15,7 @@ before a crop is taken from it, and a damaged folder is made again: it is only a
 It can be deleted at any time. What a killed command leaves, the next one removes.
 """
 
+import contextlib
 import logging
 import tempfile
 import zlib
@@ -104,11 +105,15 @@ def find(folder: Path, count: int) -> Crops | None:
     if not folder.exists():
         return None
     try:
-        _verify(folder)
-        crops = Crops(folder)
+        return _found(folder, count)
     except (*files.DAMAGED, OSError) as error:
         log.warning("The crops are made again, because of damage: %s", error)
         return None
+
+
+def _found(folder: Path, count: int) -> Crops | None:
+    _verify(folder)
+    crops = Crops(folder)
     return crops if len(crops) == count else None
 
 
@@ -197,8 +202,9 @@ class _Packing:
 
 def _put_in_place(whole: Path, folder: Path, count: int) -> None:
     if folder.exists():
-        if find(folder, count):
-            # Another command was writing the same crops, and was quicker.
-            return
+        # Another command was writing the same crops, and was quicker.
+        with contextlib.suppress(*files.DAMAGED, OSError):
+            if _found(folder, count):
+                return
         folder.rename(whole.with_name("damaged"))
     whole.rename(folder)

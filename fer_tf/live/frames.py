@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from fer_tf.errors import OutsideError
+from fer_tf.errors import UserError
 from fer_tf.live.annotations import Annotation
 
 USUAL_RATE = 25.0
@@ -65,6 +66,66 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Give back the camera or the file."""
+
+
+def check_bgr(frame: np.ndarray) -> None:
+    """Refuse what is not a frame, and say how to convert it.
+
+    Nothing is converted: whether an array of another kind is BGR, as OpenCV has it, or
+    RGB, as most other libraries have it, cannot be told from its values.
+
+    Raises:
+        UserError: `frame` is not a uint8 [height, width, 3] array.
+    """
+    if not isinstance(frame, np.ndarray):
+        received, remedy = f"{frame!r}"[:80], "Read images with cv2.imread"
+        if frame is None:
+            remedy = "cv2.imread returns None where it cannot read a file"
+    elif frame.dtype == np.uint8 and frame.shape[2:] == (3,) and frame.size:
+        return
+    else:
+        received = f"{frame.dtype} {list(frame.shape)}"
+        remedy = _remedy(frame)
+    raise UserError(
+        "expected a frame uint8 [height, width, 3], BGR, as cv2.imread returns it, "
+        f"received {received}. {remedy}."
+    )
+
+
+def _remedy(frame: np.ndarray) -> str:
+    """Return what to do with an array that is not a frame."""
+    if not frame.size:
+        return "It is empty"
+    if frame.ndim == 3 and frame.shape[0] in (1, 3, 4) and frame.shape[2] > 4:
+        return "Its channels come first: pass frame.transpose(1, 2, 0)"
+    if frame.ndim == 4:
+        return "For several frames call recogniser.batch(frames)"
+    if frame.dtype != np.uint8:
+        return f"{_range_of(frame)}, in BGR order"
+    if frame.ndim == 2 or frame.shape[2:] == (1,):
+        return "Pass cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)"
+    if frame.shape[2:] == (4,):
+        return "Pass cv2.cvtColor(frame, cv2.COLOR_BGRA2BGR)"
+    return "Read images with cv2.imread"
+
+
+def _range_of(frame: np.ndarray) -> str:
+    """Return how to scale values of another type than uint8 to 0..255."""
+    if frame.dtype == bool:
+        return "Pass frame.astype(np.uint8) * 255"
+    if not np.issubdtype(frame.dtype, np.number) or np.iscomplexobj(frame):
+        return "Pass numbers of 0 to 255 as np.uint8"
+    low, high = float(frame.min()), float(frame.max())
+    if not (0 <= low and high <= 65_535):
+        return f"Its values are {low:g} to {high:g}: scale them to 0..255 as np.uint8"
+    if np.issubdtype(frame.dtype, np.floating) and high <= 1:
+        return "Its values are in 0..1: pass (255 * frame).round().astype(np.uint8)"
+    if high <= 255:
+        return "Its values are in 0..255: pass frame.round().astype(np.uint8)"
+    bits = next(bits for bits in (10, 12, 14, 16) if high < 1 << bits)
+    return (
+        f"Its values have {bits} bits: pass (frame // {1 << bits - 8}).astype(np.uint8)"
+    )
 
 
 def as_bgr(pixels: np.ndarray) -> np.ndarray:

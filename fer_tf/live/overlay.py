@@ -228,8 +228,11 @@ def _bars(canvas: Canvas, panel: np.ndarray, face: FollowedFace) -> None:
         canvas.write(name, x, top + canvas.px(10), colour, 0.36)
         bar = (start, top + canvas.px(2.5), length, canvas.px(8))
         canvas.fill(bar, TRACK)
+        # In color only where the bars are evidence.
+        usable = face.unsure_reason.is_usable
         canvas.fill(
-            (*bar[:2], max(1, round(length * float(value))), bar[3]), COLOURS[name]
+            (*bar[:2], max(1, round(length * float(value))), bar[3]),
+            COLOURS[name] if usable else UNSURE,
         )
 
 

@@ -19,6 +19,7 @@ from fer_tf.live import yunet_model
 from fer_tf.live.detection import Detection
 from fer_tf.live.detection import Detector
 from fer_tf.live.detection import ImageDetector
+from fer_tf.live.frames import check_bgr
 from fer_tf.preprocess import FaceSpec
 from fer_tf.quality import Thresholds
 from fer_tf.quality import UnsureReason
@@ -126,7 +127,7 @@ class Recogniser:
             UserError: One of `frames_bgr` is not a uint8 [height, width, 3] array.
         """
         for frame in frames_bgr:
-            _check_frame(frame)
+            check_bgr(frame)
         detector = self.detect
         if isinstance(detector, ImageDetector):
             detector = detector.detect_image
@@ -215,24 +216,6 @@ class Recogniser:
         # How often a set is right was measured on faces that can be seen.
         return tuple(
             CLASSES[index] for index in likeliest_first if reason or held[index]
-        )
-
-
-def _check_frame(frame: np.ndarray) -> None:
-    if (
-        not isinstance(frame, np.ndarray)
-        or frame.dtype != np.uint8
-        or frame.shape[2:] != (3,)
-        or not frame.size
-    ):
-        received = (
-            f"{frame.dtype} {list(frame.shape)}"
-            if isinstance(frame, np.ndarray)
-            else f"{frame!r}"[:80]
-        )
-        raise UserError(
-            "expected a frame uint8 [height, width, 3], BGR, as cv2.imread returns it, "
-            f"received {received}. (cv2.imread returns None for what it cannot read.)"
         )
 
 

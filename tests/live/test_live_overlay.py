@@ -111,6 +111,18 @@ def test_unsure_no_class_stands_out_among_the_bars(monkeypatch):
     assert WHITE not in colours.values()
 
 
+def test_the_bars_of_an_unusable_face_have_no_color(monkeypatch):
+    canvas = Canvas(np.zeros((480, 640, 3), np.uint8))
+    fills = []
+    monkeypatch.setattr(canvas, "fill", lambda xywh, color: fills.append(color))
+    panel = np.array([10, 10, 126, 99])
+    overlay._bars(canvas, panel, face_at(BOX, reason=UnsureReason.LOW_CONFIDENCE))
+    assert fills[1::2] == list(overlay.COLOURS.values())
+    fills.clear()
+    overlay._bars(canvas, panel, face_at(BOX, reason=UnsureReason.BLURRED))
+    assert set(fills) == {overlay.TRACK, overlay.UNSURE}
+
+
 @pytest.mark.parametrize(
     "box",
     [(-40, -30, 90, 90), (600, 440, 90, 90), (-50, 200, 60, 60), (0, 0, 640, 480)],

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import re
 
 import cv2
 import numpy as np
@@ -59,6 +60,42 @@ def test_what_is_no_frame_is_named(classifier, frame, received):
     for ask in (reader, lambda frame: reader.batch([frame])):
         with pytest.raises(UserError, match=f"cv2.imread.*received {received}"):
             ask(frame)
+
+
+GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
+BGR = np.repeat(GRAY[..., None], 3, axis=2)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        (BGR / 255).astype(np.float32),
+        BGR.astype(np.float64) + 0.1,
+        BGR.astype(np.uint16),
+        BGR.astype(np.uint16) << 4,
+        BGR.astype(np.int32) << 8,
+        GRAY,
+        GRAY[..., None],
+        cv2.cvtColor(BGR, cv2.COLOR_BGR2BGRA),
+        np.moveaxis(BGR, 2, 0),
+    ],
+)
+def test_the_remedy_for_another_kind_of_array_is_code_that_works(classifier, frame):
+    reader = Recogniser(lambda frame: [], classifier)
+    with pytest.raises(UserError) as error:
+        reader(frame)
+    code = re.search(r"[Pp]ass (.+?\))(?=, |\.$)", str(error.value)).group(1)
+    converted = eval(code, {"cv2": cv2, "frame": frame, "np": np})
+    np.testing.assert_array_equal(converted, BGR)
+    assert reader(converted) == []
+
+
+@pytest.mark.parametrize(
+    "frame", [-BGR.astype(int), np.full((6, 8, 3), np.nan), BGR[None], BGR * 1j]
+)
+def test_values_without_a_known_scale_are_refused(classifier, frame):
+    with pytest.raises(UserError, match=re.escape(f"{frame.dtype} ")):
+        Recogniser(lambda frame: [], classifier)(frame)
 
 
 def test_every_face_of_a_frame_goes_in_one_call(classifier):

@@ -4,6 +4,7 @@ import csv
 import lzma
 import re
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -12,6 +13,7 @@ from fer_tf import metrics
 from fer_tf.cli import main
 from fer_tf.labels import CLASSES
 from fer_tf.live import recogniser
+from fer_tf.live.predict import of_cropped
 from fer_tf.runtime import bundle as schema
 from fer_tf.runtime.classifier import Classifier
 
@@ -19,6 +21,11 @@ from fer_tf.runtime.classifier import Classifier
 @pytest.fixture(scope="module")
 def shipped():
     return recogniser.find_bundle()
+
+
+@pytest.fixture(scope="module")
+def classifier(shipped):
+    return Classifier(shipped)
 
 
 def test_it_is_no_smoke_and_tells_of_its_commit(shipped):
@@ -44,6 +51,46 @@ def test_its_card_says_who_must_not_use_it_and_what_it_was_learnt_from(shipped):
 def test_no_folder_of_the_machine_it_was_made_on_is_told(shipped, name):
     text = (shipped.folder / name).read_text(encoding="utf-8")
     assert not re.search(r"(?<![\w.])/(home|root|tmp|work|Users|mnt)\b", text)
+
+
+def no_faces(side):
+    """Yield crops, in gray or color, that are no face."""
+    rng = np.random.default_rng(side)
+    y, x = np.mgrid[:side, :side]
+    for level in (0, 1, 16, 64, 128, 200, 255):
+        yield np.full((side, side), level)
+    for ramp in (x, y, x + y, np.hypot(x - side / 2, y - side / 2)):
+        yield 255 * ramp / ramp.max()
+        yield 255 - 255 * ramp / ramp.max()
+    for cell in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32):
+        yield 255 * ((x // cell + y // cell) % 2)
+        yield 60 + 120 * ((x // cell) % 2)
+    for shape in ((side, side), (side, side, 3)):
+        yield rng.integers(0, 256, shape)
+        for deviation in (10, 20, 40, 80):
+            yield rng.normal(128, deviation, shape)
+            yield rng.normal(deviation, deviation, shape)
+    for share in (0.02, 0.1, 0.3, 1.0):
+        salt = np.where(rng.random((side, side)) < 0.5, 0, 255)
+        ground = rng.choice([0, 128, 255])
+        yield np.where(rng.random((side, side)) < share, salt, ground)
+
+
+@pytest.mark.parametrize("side", [22, 25, 48, 97, 250])
+def test_it_is_sure_of_no_crop_that_is_no_face(shipped, classifier, side):
+    recogniser = of_cropped(classifier)
+    crops = [
+        np.clip(np.rint(crop), 0, 255).astype(np.uint8) for crop in no_faces(side)
+    ]
+    frames = [
+        crop if crop.ndim == 3 else cv2.cvtColor(crop, cv2.COLOR_GRAY2BGR)
+        for crop in crops
+    ]
+    faces = [face for (face,) in recogniser.batch(frames)]
+    assert all(face.abstained and face.unsure_reason for face in faces)
+    # Without the check it would be sure of many.
+    confident = [face.confidence >= shipped.abstain.threshold for face in faces]
+    assert np.mean(confident) > 0.4
 
 
 @pytest.mark.shared

@@ -18,10 +18,10 @@ from fer_tf.live import opencv_log
 from fer_tf.live import video_file
 from fer_tf.live import video_library
 from fer_tf.live.film import Pictures
+from fer_tf.live.frames import BgrConverter
 from fer_tf.live.frames import Frame
 from fer_tf.live.frames import Silence
 from fer_tf.live.frames import Source
-from fer_tf.live.frames import as_bgr
 from fer_tf.live.frames import rate_of
 from fer_tf.live.frames import read_from
 from fer_tf.live.pictures import SUFFIXES
@@ -178,6 +178,7 @@ class Camera:
         self._name = name
         self._clock = clock
         self.rate = rate_of(capture)
+        self._as_bgr = BgrConverter()
         self._start_s = clock()
         self._changed = threading.Condition()
         # All three belong to `_changed`.
@@ -246,7 +247,7 @@ class Camera:
     def _hand_on(self, index: int, time_ms: float, pixels: np.ndarray) -> None:
         frame, fault = None, ""
         try:
-            frame = Frame(index, time_ms, as_bgr(pixels))
+            frame = Frame(index, time_ms, self._as_bgr(pixels))
         except OutsideError as error:
             fault = f"cannot be used: {error}"
         with self._changed:

@@ -14,6 +14,7 @@ from fer_tf.errors import UserError
 from fer_tf.live.annotations import Annotation
 
 USUAL_RATE = 25.0
+DEFECT_SHARE = 0.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,28 +129,43 @@ def _range_of(frame: np.ndarray) -> str:
     )
 
 
-def as_bgr(pixels: np.ndarray) -> np.ndarray:
-    """Return uint8 [height, width, 3] of whatever a camera hands out.
+class BgrConverter:
+    """Converts whatever a camera sends to BGR of eight bits, all on one scale.
 
-    Args:
-        pixels: uint8 or uint16; grey [height, width] or [height, width, 1], BGR or
-            BGRA.
-
-    Raises:
-        OutsideError: it is something else.
+    A camera of 10, 12 or 14 bits sends them in 16; taken as 16 bits they would be
+    black. How many there are is known by the largest values so far, but for a share of
+    defect pixels, so that a dark frame is not brightened after a bright one.
     """
-    channels = 1 if pixels.ndim == 2 else pixels.shape[-1]
-    known = pixels.dtype in (np.uint8, np.uint16) and pixels.ndim in (2, 3)
-    if not (known and channels in (1, 3, 4) and pixels.size):
-        raise OutsideError(
-            "expected frames of uint8 or uint16 [height, width(, 1, 3 or 4)], received "
-            f"{pixels.dtype} {list(pixels.shape)}."
-        )
-    if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
-    if channels == 1:
-        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
-    return cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR) if channels == 4 else pixels
+
+    def __init__(self) -> None:
+        self._bits = 8
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """Return uint8 [height, width, 3].
+
+        Args:
+            pixels: uint8 or uint16; gray [height, width] or [height, width, 1], BGR or
+                BGRA.
+
+        Raises:
+            OutsideError: `pixels` is something else.
+        """
+        channels = 1 if pixels.ndim == 2 else pixels.shape[-1]
+        known = pixels.dtype in (np.uint8, np.uint16) and pixels.ndim in (2, 3)
+        if not (known and channels in (1, 3, 4) and pixels.size):
+            raise OutsideError(
+                "expected frames of uint8 or uint16 [height, width(, 1, 3 or 4)], "
+                f"received {pixels.dtype} {list(pixels.shape)}."
+            )
+        # Without alpha, which has all bits.
+        colors = pixels[..., :3] if channels == 4 else pixels
+        if colors.dtype == np.uint16:
+            while np.count_nonzero(colors >> self._bits) > DEFECT_SHARE * colors.size:
+                self._bits += 2
+            colors = np.minimum(colors >> (self._bits - 8), 255).astype(np.uint8)
+        if channels == 1:
+            return cv2.cvtColor(colors, cv2.COLOR_GRAY2BGR)
+        return np.ascontiguousarray(colors)
 
 
 def rate_of(capture: Any) -> float:

@@ -14,7 +14,7 @@ from fer_tf.live import camera
 from fer_tf.live.frames import Frame
 from fer_tf.live.frames import Silence
 from fer_tf.live.frames import USUAL_RATE
-from fer_tf.live.frames import as_bgr
+from fer_tf.live.frames import BgrConverter
 from fer_tf.picture import encode_png
 
 
@@ -98,9 +98,32 @@ def test_a_damaged_picture_is_named(tmp_path):
     ],
 )
 def test_every_kind_of_frame_becomes_bgr_of_eight_bits(pixels):
-    bgr = as_bgr(pixels)
+    bgr = BgrConverter()(pixels)
     assert bgr.dtype == np.uint8
     np.testing.assert_array_equal(bgr, np.full((4, 6, 3), 77))
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("shape", [(40, 60), (40, 60, 1), (40, 60, 3), (40, 60, 4)])
+def test_a_camera_of_fewer_bits_is_not_black(bits, shape):
+    """16-bit frames of 12 bits were black, and nothing said so."""
+    gray = np.linspace(0, 255, 2400).reshape(40, 60).astype(np.uint8)
+    pixels = np.empty(shape, np.uint16)
+    pixels[:] = gray.reshape(40, 60, *[1] * (len(shape) - 2))
+    pixels <<= bits - 8
+    if shape[2:] == (4,):
+        pixels[..., 3] = 65_535
+    # One pixel of the sensor is defect.
+    pixels[3, 4] = 65_535
+    gray[3, 4] = 255
+    converter = BgrConverter()
+    for _ in range(2):
+        np.testing.assert_array_equal(
+            converter(pixels), np.repeat(gray[..., None], 3, axis=2)
+        )
+    # A dark frame that follows stays dark.
+    assert converter(pixels // 16)[20].max() <= gray[20].max() // 16
+    assert BgrConverter()(np.zeros(shape, np.uint16)).max() == 0
 
 
 @pytest.mark.parametrize(
@@ -114,7 +137,7 @@ def test_every_kind_of_frame_becomes_bgr_of_eight_bits(pixels):
 )
 def test_a_frame_of_another_kind_is_refused(pixels, received):
     with pytest.raises(OutsideError, match=f"received .*{received}"):
-        as_bgr(pixels)
+        BgrConverter()(pixels)
 
 
 def test_a_film_is_read_ahead_but_never_far():

@@ -24,9 +24,14 @@ class CheckFailed(FerTfError):
 
 
 class UserError(FerTfError, ValueError):
-    """The user asked for something that cannot be (exit code 2)."""
+    """The user asked for something that cannot be (exit code 2).
+
+    Attributes:
+        suggestion: The name that was probably meant; "" where there is none.
+    """
 
     exit_code = 2
+    suggestion = ""
 
 
 class OutsideError(FerTfError, OSError):
@@ -48,7 +53,9 @@ def unknown_name(
     suggestion = suggestion or nearest(name, known)
     hint = f" Did you mean {suggestion!r}?" if suggestion else ""
     shown = name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}..."
-    return UserError(f"unknown {what} {shown!r}.{hint} Known: {', '.join(known)}.")
+    error = UserError(f"unknown {what} {shown!r}.{hint} Known: {', '.join(known)}.")
+    error.suggestion = suggestion
+    return error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -73,7 +73,7 @@ def test_where_no_temperature_fits_one_is_kept_with_a_warning(sign, caplog):
     labels = np.arange(70) % 7
     with caplog.at_level(logging.WARNING):
         assert fit_temperature(sign * np.eye(7)[labels], labels) == 1
-    assert "T = 1 is kept" in caplog.text
+    assert [record.args for record in caplog.records] == [(70,)]
 
 
 def test_temperature_one_is_the_identity_and_none_moves_the_answer():
@@ -158,14 +158,15 @@ def test_where_no_vector_fits_the_temperature_is_kept(classes, caplog):
     logits = 3 * np.eye(7)[labels] + np.random.default_rng(0).random((700, 7))
     with caplog.at_level(logging.WARNING):
         weights, biases = fit_vector(logits, labels)
-    assert "temperature alone is kept" in caplog.text
+    assert [record.args for record in caplog.records] == [(700,)]
     np.testing.assert_array_equal(weights, np.ones(7))
     np.testing.assert_array_equal(biases, np.zeros(7))
 
 
 def test_an_unknown_method_names_the_nearest():
-    with pytest.raises(UserError, match="Did you mean 'vector'"):
+    with pytest.raises(UserError, match="'vektor'") as raised:
         Scaling.fit(*drawn(count=50), "vektor")
+    assert raised.value.suggestion == "vector"
 
 
 def two_class(confidence):
@@ -223,7 +224,7 @@ def test_halves_keep_groups_whole():
     for group in np.unique(groups):
         assert len(set(mask[groups == group])) == 1
     assert (halves(groups, seed=0) == mask).all()
-    with pytest.raises(UserError, match="two groups of pictures or more, received 1"):
+    with pytest.raises(UserError, match=r"\b1\b"):
         halves(np.zeros(4), seed=0)
 
 
@@ -245,7 +246,7 @@ def test_a_calibration_is_not_scored_where_it_was_fitted():
     np.testing.assert_allclose(
         calibration.scale(logits, "test"), logits / calibration.temperature
     )
-    with pytest.raises(ValueError, match="fitted on 'validation' must be scored on"):
+    with pytest.raises(ValueError, match="'validation'"):
         calibration.scale(logits, "validation")
 
 

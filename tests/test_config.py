@@ -36,7 +36,7 @@ def test_a_recipe_that_is_small_gets_no_smaller():
 
 
 def test_dummy_data_is_for_smoke_runs_alone():
-    with pytest.raises(UserError, match="dummy data is for smoke runs"):
+    with pytest.raises(UserError, match=r"data\.dummy"):
         recipes.load(None, ["data.dummy=[fer2013]"])
 
 
@@ -109,8 +109,9 @@ def test_numbers_in_scientific_notation_are_numbers():
     ],
 )
 def test_a_wrong_name_is_answered_with_the_nearest(override, nearest):
-    with pytest.raises(UserError, match=f"Did you mean '[^']*{nearest}'"):
+    with pytest.raises(UserError) as raised:
         recipes.load(None, [override])
+    assert raised.value.suggestion == nearest
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_a_value_out_of_its_range_is_named(override):
 
 
 def test_a_batch_is_mixed_in_one_way():
-    with pytest.raises(UserError, match="set one of them to 0"):
+    with pytest.raises(UserError, match=r"mixup.*cutmix"):
         recipes.load(None, ["student.train.mixup=0.2", "student.train.cutmix=1"])
 
 
@@ -184,7 +185,7 @@ def test_a_batch_is_mixed_in_one_way():
 @pytest.mark.parametrize("where", ["train", "distill.kd.train", "distill.dkd.train"])
 def test_mixing_is_for_training_on_labels_alone(name, where):
     """`train.mixup` reaches every stage: the error says what does not."""
-    with pytest.raises(UserError, match=f"give student.train.{name}=0.3 instead"):
+    with pytest.raises(UserError, match=f"student.train.{name}=0.3"):
         recipes.load(None, [f"{where}.{name}=0.3"])
     config = recipes.load(None, [f"student.train.{name}=0.3"])
     assert getattr(config.student.train, name) == 0.3
@@ -228,13 +229,14 @@ def test_a_missing_file_is_named(tmp_path):
 
 @pytest.mark.parametrize("wanted", ["0", "1", "90"])
 def test_a_coverage_that_no_set_can_have_is_refused(wanted):
-    with pytest.raises(UserError, match="calibrate.wanted_coverage must be between"):
+    with pytest.raises(UserError, match=f"calibrate.wanted_coverage.* {wanted}"):
         recipes.load(CONFIGS[0], [f"calibrate.wanted_coverage={wanted}"])
 
 
 def test_an_unknown_calibration_method_names_the_nearest():
-    with pytest.raises(UserError, match="calibrate.method.*Did you mean 'vector'"):
+    with pytest.raises(UserError, match="calibrate.method.*'vektor'") as raised:
         recipes.load(CONFIGS[0], ["calibrate.method=vektor"])
+    assert raised.value.suggestion == "vector"
 
 
 SOURCES = "data.sources=[fer2013,posed,wild]"

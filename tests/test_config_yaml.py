@@ -73,7 +73,7 @@ def outcome(overrides):
 
 @pytest.mark.parametrize("text", NO_VALUE.values(), ids=NO_VALUE)
 def test_what_is_no_value_is_the_users_mistake(text, tmp_path):
-    with pytest.raises(UserError, match="the value of seed"):
+    with pytest.raises(UserError, match=r"\bseed\b"):
         configs.load(None, [f"seed={text}"])
     path = tmp_path / "c.yaml"
     path.write_text(f"seed: {text}\n", encoding="utf-8")
@@ -85,7 +85,7 @@ def test_what_is_no_value_is_the_users_mistake(text, tmp_path):
 def test_a_key_given_twice_is_named_with_its_line(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("seed: 1\nface: {size: 48}\nseed: 2\n")
-    with pytest.raises(UserError, match="'seed' is given twice, in line 3"):
+    with pytest.raises(UserError, match=r"c\.yaml.*'seed'.*\b3\b"):
         configs.load(path)
 
 
@@ -159,8 +159,9 @@ def test_all_odd_overrides_are_read_or_refused():
     ],
 )
 def test_a_key_without_its_section_is_suggested_with_it(override, suggestion):
-    with pytest.raises(UserError, match=f"Did you mean '{suggestion}'"):
+    with pytest.raises(UserError) as raised:
         configs.load(None, [override])
+    assert raised.value.suggestion == suggestion
 
 
 # What no system, or not every system, allows as the name of one folder.

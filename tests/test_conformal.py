@@ -150,11 +150,11 @@ def test_a_temperature_of_the_same_records_leaves_the_coverage():
 
 
 @pytest.mark.parametrize("wanted", [0, 1, -0.1, np.nan])
-def test_a_coverage_that_is_none_is_refused(wanted):
-    with pytest.raises(ValueError, match="`wanted_coverage` must be between"):
+def test_a_coverage_outside_0_to_1_is_refused(wanted):
+    with pytest.raises(ValueError, match=f"`wanted_coverage`.* {wanted}"):
         set_threshold(np.zeros(3, int), np.eye(7)[:3], np.arange(3), wanted)
 
 
 def test_rows_that_differ_are_refused():
-    with pytest.raises(ValueError, match="must have the same rows"):
+    with pytest.raises(ValueError, match=r"`groups`.* 3\b.* 3\b.* 2\b"):
         set_threshold(np.zeros(3, int), np.eye(7)[:3], np.arange(2), 0.9)

@@ -1,6 +1,7 @@
 """Steps: done once, refused when asked for otherwise, named when missing."""
 
 import json
+import re
 
 import pytest
 
@@ -46,13 +47,13 @@ def test_other_settings_are_refused_and_named(tmp_path, read, finished):
     step.is_done()
     if finished:
         step.finish([])
-    with pytest.raises(UserError, match="epochs was 3, is 4"):
+    with pytest.raises(UserError, match=r"epochs.*\b3\b.*\b4\b"):
         make(tmp_path, read, epochs=4).is_done()
 
 
 def test_a_difference_is_named_by_its_key(tmp_path, read):
     make(tmp_path, read, train={"epochs": 3, "sizes": [1, 2]}).is_done()
-    with pytest.raises(UserError, match="differently: train.epochs was 3, is 4. Give"):
+    with pytest.raises(UserError, match=r"train\.epochs.*\b3\b.*\b4\b"):
         make(tmp_path, read, train={"epochs": 4, "sizes": [1, 2]}).is_done()
 
 
@@ -69,7 +70,7 @@ def test_what_is_to_be_deleted_is_no_more_than_it_needs(tmp_path, read, goes_on_
     deleted = folder or tmp_path / "step.json"
     if folder:
         (folder / "checkpoints" / "ckpt-1").mkdir(parents=True)
-    with pytest.raises(UserError, match=f"delete {deleted}[.]$"):
+    with pytest.raises(UserError, match=f"{deleted}[.]$"):
         step.is_done()
 
 
@@ -83,7 +84,7 @@ def test_what_left_nothing_to_go_on_from_may_be_corrected(tmp_path, read, begun)
     if begun:
         (tmp_path / "checkpoints").mkdir()
         (tmp_path / "checkpoints" / "ckpt-1.index").touch()
-        with pytest.raises(UserError, match="epochs was 3, is 4"):
+        with pytest.raises(UserError, match=r"epochs.*\b3\b.*\b4\b"):
             step(4).is_done()
         return
     assert not step(4).is_done()
@@ -98,7 +99,7 @@ def test_a_folder_that_was_renamed_goes_on(tmp_path, read):
     moved = read.parent.rename(tmp_path / "renamed") / read.name
     assert make(tmp_path, moved).is_done()
     moved.write_text("b")
-    with pytest.raises(UserError, match="manifest.csv was"):
+    with pytest.raises(UserError, match="manifest.csv"):
         make(tmp_path, moved).is_done()
 
 
@@ -140,13 +141,13 @@ def test_each_of_two_inputs_of_like_names_is_held(tmp_path):
     step.is_done()
     step.finish([])
     paths[0].write_text("[]")
-    with pytest.raises(UserError, match="a/1.0.0/info.json was"):
+    with pytest.raises(UserError, match="a/1.0.0/info.json"):
         Step(tmp_path / "step.json", {}, paths).is_done()
 
 
 def test_an_input_that_was_deleted_is_named(tmp_path, read):
     read.unlink()
-    with pytest.raises(UserError, match="no .*manifest.csv.*delete that step's record"):
+    with pytest.raises(UserError, match=re.escape(str(read))):
         make(tmp_path, read)
 
 

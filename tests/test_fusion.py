@@ -228,7 +228,7 @@ def test_weights_for_each_class_are_written(tmp_path, specialists):
 
 
 def test_macro_f1_has_no_weights_for_each_class():
-    with pytest.raises(UserError, match="per_class is true .* macro_f1, expected nll"):
+    with pytest.raises(UserError, match="per_class.*macro_f1.*nll"):
         SoftLabelsConfig(search="macro_f1", per_class=True)
 
 
@@ -335,7 +335,7 @@ def test_rows_in_another_order_are_the_same_rows(teachers):
 def test_cross_fitting_shows_what_the_pool_is_worth(teachers, caplog):
     with caplog.at_level(logging.WARNING):
         table = fusion.fuse(teachers, TWO_VIEWS, 0).report["cross_fit"]
-    assert "not shown" not in caplog.text
+    assert not caplog.records
     assert table["n"] == 420
     for row in table["teachers"].values():
         value, low, high = row["fused_minus"]["nll"]
@@ -346,9 +346,18 @@ def test_cross_fitting_shows_what_the_pool_is_worth(teachers, caplog):
 def test_a_pool_that_beats_nothing_is_warned_of(answer, teachers, caplog):
     one = answer("strong", skill=2.2, views=2)
     with caplog.at_level(logging.WARNING):
-        fusion.fuse({"one": one, "blind": teachers["blind"]}, TWO_VIEWS, 0)
-    assert "not shown to beat one on validation" in caplog.text
-    assert "not shown to beat blind" not in caplog.text
+        both = {"one": one, "blind": teachers["blind"]}
+        table = fusion.fuse(both, TWO_VIEWS, 0).report["cross_fit"]
+    assert named_in(caplog.text, table["teachers"]) == {"one"}
+
+
+def named_in(text, rows):
+    """Return the rows whose difference from the ensemble a text gives."""
+    return {
+        name
+        for name, row in rows.items()
+        if f"{name} " in text and f"{row['fused_minus']['nll'][0]:+.4f}" in text
+    }
 
 
 def test_surer_training_views_are_warned_of(answer, caplog):
@@ -395,7 +404,7 @@ def test_softening_makes_training_views_as_sure_as_validation(teachers, caplog):
     table = softened.report["confidence"]
     assert sure == pytest.approx(table["validation"]["confidence"], abs=1e-5)
     assert table == warned.report["confidence"]
-    assert f"a T of {factor:.2f}." in softened.report["warnings"][0]
+    assert f"{factor:.2f}" in softened.report["warnings"][0]
     assert softened.report["warnings"][0] in caplog.text
 
 
@@ -495,9 +504,10 @@ def test_teachers_are_shown_to_beat_a_weak_student(judged, caplog):
 def test_a_student_as_good_as_its_teachers_is_warned_of(judged, skill, caplog):
     """Fault 5 of the original."""
     with caplog.at_level(logging.WARNING):
-        (warning,) = judged(skill)["warnings"]
-    assert "not shown to beat student-ce on validation: nll" in warning
-    assert f"{warning} Distillation may teach the student nothing." in caplog.text
+        found = judged(skill)
+    (warning,) = found["warnings"]
+    assert named_in(warning, found["students"]) == {"student-ce"}
+    assert warning in caplog.text
 
 
 def test_a_pool_no_better_than_a_teacher_is_warned_of_without_a_student(
@@ -509,8 +519,7 @@ def test_a_pool_no_better_than_a_teacher_is_warned_of_without_a_student(
     with caplog.at_level(logging.WARNING):
         found = fusion.judge(recipe, experiment)
     assert found["students"] == {}
-    assert "not shown to beat strong" in caplog.text
-    assert "not shown to beat weak" not in caplog.text
+    assert named_in(caplog.text, found["teachers"]) == {"strong"}
 
 
 def test_the_students_half_is_scored_by_what_the_other_half_fitted(teachers, answer):
@@ -532,18 +541,18 @@ def test_the_students_half_is_scored_by_what_the_other_half_fitted(teachers, ans
 
 def test_teachers_that_saw_other_views_are_refused(answer, teachers):
     other = dataclasses.replace(answer("other", views=2), view_seed=1)
-    with pytest.raises(UserError, match="same views, not {'weak': 0, 'other': 1}"):
+    with pytest.raises(UserError, match="{'weak': 0, 'other': 1}"):
         fusion.fuse({"weak": teachers["weak"], "other": other}, TWO_VIEWS, 0)
-    with pytest.raises(UserError, match=r"\[210, 2, 7\], expected \[n, 8, 7\]"):
+    with pytest.raises(UserError, match=r"\[210, 2, 7\].*\[n, 8, 7\]"):
         fusion.fuse(teachers, SoftLabelsConfig(views=8), 0)
-    with pytest.raises(UserError, match="no 'train' split"):
+    with pytest.raises(UserError, match="'train'"):
         fusion.fuse({"m": answer("m")}, TWO_VIEWS, 0)
 
 
 def test_lookup_finds_rows_and_names_what_is_missing():
     labels = SoftLabels(np.array(["a", "b", "c"]), np.zeros((3, 2, 7), "f4"), 0)
     np.testing.assert_array_equal(labels.lookup(["c", "a"]), [2, 0])
-    with pytest.raises(UserError, match="2 of 3 records have no soft labels: x, y."):
+    with pytest.raises(UserError, match=r"\b2 of 3\b.*\bx, y\."):
         labels.lookup(["x", "b", "y"])
 
 
@@ -564,7 +573,7 @@ def test_soft_labels_of_another_class_order_are_refused(tmp_path, monkeypatch):
     with monkeypatch.context() as other:
         other.setattr(predictions, "CLASSES", tuple("abcdefg"))
         labels.save(tmp_path / "s.npz")
-    with pytest.raises(UserError, match="has the classes"):
+    with pytest.raises(UserError, match=r"s\.npz.*'a', 'b'.*'Angry'"):
         SoftLabels.load(tmp_path / "s.npz")
 
 
@@ -613,8 +622,7 @@ def test_soft_labels_of_another_file_are_refused(tmp_path, teachers, recipe, cha
     now = files.sha256_of(path)
     with pytest.raises(
         UserError,
-        match=f"another {changed}: expected SHA-256 {now[:12]}, received "
-        f"{before[:12]}.*fer-tf fuse",
+        match=f"{changed}.*{now[:12]}.*{before[:12]}.*fer-tf fuse",
     ):
         fusion.checked(recipe, experiment)
 
@@ -626,7 +634,7 @@ def test_teachers_may_be_gone_but_not_the_digest_of_the_manifest(
     experiment.teacher("weak").weights.unlink()
     soft_labels = fusion.checked(recipe, experiment)
     dataclasses.replace(soft_labels, made_from={}).save(experiment.soft_labels)
-    with pytest.raises(UserError, match="another manifest: .* received none"):
+    with pytest.raises(UserError, match="manifest.*none.*fer-tf fuse"):
         fusion.checked(recipe, experiment)
 
 
@@ -635,7 +643,7 @@ def test_teachers_of_different_manifests_are_not_fused(tmp_path, teachers, recip
     for name in ("weak", "strong"):
         teacher = with_digests(teachers[name], manifest=name)
         teacher.save(experiment.teacher(name).predictions)
-    with pytest.raises(UserError, match="one manifest, received .*'weak': 'weak'"):
+    with pytest.raises(UserError, match="'weak': 'weak', 'strong': 'strong'"):
         fusion.run(recipe, experiment)
 
 
@@ -675,9 +683,9 @@ def test_soft_labels_that_came_with_a_recipe_take_the_teachers_place(
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"augment": AugmentConfig(shift=0.3)}, "augment.shift was .*, is 0.3"),
-        ({"face": FaceConfig(size=80)}, "face.size was .*, is 80"),
-        ({"views": 3}, "views was 2, is 3"),
+        ({"augment": AugmentConfig(shift=0.3)}, r"augment\.shift.*\b0\.3"),
+        ({"face": FaceConfig(size=80)}, r"face\.size.*\b80\b"),
+        ({"views": 3}, r"\bviews\b.*\b2\b.*\b3\b"),
     ],
 )
 def test_soft_labels_of_other_views_are_not_taken(
@@ -688,7 +696,7 @@ def test_soft_labels_of_other_views_are_not_taken(
     recipe, experiment = brought_along(fused, recipe, tmp_path, views=views)
     parts = {name: part for name, part in changed.items() if name != "views"}
     recipe = dataclasses.replace(recipe, **parts)
-    with pytest.raises(UserError, match=f"is of other views: {says}.*other pixels"):
+    with pytest.raises(UserError, match=says):
         fusion.run(recipe, experiment)
     assert not experiment.fused.path.exists()
 
@@ -700,7 +708,7 @@ def test_soft_labels_of_an_experiment_are_of_its_recipes_views(
     experiment = fused_files(tmp_path, teachers, recipe)
     fusion.checked(dataclasses.replace(recipe, seed=5), experiment)
     other = dataclasses.replace(recipe, augment=AugmentConfig(shift=0.3))
-    with pytest.raises(UserError, match="augment.shift was .*, is 0.3.*other pixels"):
+    with pytest.raises(UserError, match=r"augment\.shift.*\b0\.3"):
         fusion.checked(other, experiment)
     live = dataclasses.replace(other.distill, teacher="live")
     fusion.checked(dataclasses.replace(other, distill=live), experiment)
@@ -730,7 +738,7 @@ def test_soft_labels_that_are_not_there_are_not_taken(
     fused = fused_files(tmp_path, teachers, recipe)
     recipe, experiment = brought_along(fused, recipe, tmp_path)
     fused.soft_labels.with_suffix(gone).unlink()
-    with pytest.raises(UserError, match=f"soft_labels{gone} does not exist"):
+    with pytest.raises(UserError, match=rf"soft_labels\{gone}"):
         fusion.run(recipe, experiment)
 
 
@@ -763,7 +771,7 @@ def test_run_writes_everything_once(tmp_path, teachers, recipe):
     other = dataclasses.replace(
         recipe, soft_labels=SoftLabelsConfig(views=2, search="macro_f1")
     )
-    with pytest.raises(UserError, match="was made differently"):
+    with pytest.raises(UserError, match=r"search.*'nll'.*'macro_f1'"):
         fusion.run(other, experiment)
 
 

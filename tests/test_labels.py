@@ -47,9 +47,9 @@ def test_a_word_is_read_in_any_case(word, label):
 
 
 def test_another_word_or_code_is_refused():
-    with pytest.raises(ValueError, match="anger, .* received 'sleepy'"):
+    with pytest.raises(ValueError, match="anger.*'sleepy'"):
         labels.of_word("sleepy")
-    with pytest.raises(ValueError, match="expected a label of 1, .* received '0'"):
+    with pytest.raises(ValueError, match=r"\b1, 2, .*\b7, .*'0'"):
         labels.of_code("0", labels.RAFDB)
 
 
@@ -85,7 +85,7 @@ def test_distributions_by_hand():
     ],
 )
 def test_votes_that_say_nothing_are_refused(votes):
-    with pytest.raises(ValueError, match="votes"):
+    with pytest.raises(ValueError, match="`votes`"):
         labels.to_distribution(votes)
 
 

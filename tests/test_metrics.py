@@ -284,12 +284,12 @@ def test_differences_by_hand():
 @pytest.mark.parametrize(
     ("labels", "probs", "message"),
     [
-        ([0, 7], certain([0, 1]), "integers"),
-        ([0.0, 1.0], certain([0, 1]), "integers"),
-        ([], np.zeros((0, 7)), "n > 0"),
-        ([0], certain([0, 1]), r"must be \[1, 7\]"),
-        ([0, 1], 3 * certain([0, 1]), "logits"),
-        ([0, 1], np.full((2, 7), np.nan), "sum to 1"),
+        ([0, 7], certain([0, 1]), r"`labels`.*0\.\.6.*\[0 7\]"),
+        ([0.0, 1.0], certain([0, 1]), r"`labels`.*float64.*\[0\. 1\.\]"),
+        ([], np.zeros((0, 7)), r"`labels`.*\[0\]"),
+        ([0], certain([0, 1]), r"`probs`.*\[1, 7\].*\[2, 7\]"),
+        ([0, 1], 3 * certain([0, 1]), r"`probs`.*\b3 to 3\b"),
+        ([0, 1], np.full((2, 7), np.nan), "`probs`.*nan"),
     ],
 )
 def test_a_malformed_argument_is_refused(labels, probs, message):
@@ -298,15 +298,15 @@ def test_a_malformed_argument_is_refused(labels, probs, message):
 
 
 def test_rows_that_do_not_match_are_refused():
-    with pytest.raises(ValueError, match="2 rows of `labels`, received 1"):
+    with pytest.raises(ValueError, match=r"`predictions`.* 2\b.*`labels`.* 1\b"):
         metrics.accuracy(np.array([0, 1]), np.array([0]))
-    with pytest.raises(ValueError, match="2 rows of `groups`"):
+    with pytest.raises(ValueError, match=r"`columns`.* 2\b.*`groups`.*\[3\]"):
         metrics.bootstrap_interval(np.mean, np.zeros(3), groups=np.zeros(2))
 
 
 @pytest.mark.parametrize("options", [{"resamples": 0}, {"level": 0}, {"level": 95}])
 def test_an_interval_that_cannot_be_is_refused(options):
-    with pytest.raises(ValueError, match="`resamples` must be 1 or more and `level`"):
+    with pytest.raises(ValueError, match="`resamples`.*`level`"):
         metrics.bootstrap_interval(
             np.mean, np.zeros(3), groups=np.arange(3), **options
         )

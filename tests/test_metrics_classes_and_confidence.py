@@ -234,7 +234,7 @@ def test_ece_falls_towards_zero_where_labels_follow_the_probabilities(equal_mass
 def test_no_bins_are_refused():
     labels, probs = some_answers("all")
     for figure in (metrics.ece, metrics.classwise_ece, metrics.reliability):
-        with pytest.raises(ValueError, match="`bins` must be 1 or more, received 0"):
+        with pytest.raises(ValueError, match=r"`bins`.*\b0\b"):
             figure(labels, probs, 0)
 
 
@@ -306,5 +306,5 @@ def test_more_accuracy_is_never_wanted_for_more_coverage():
 
 @pytest.mark.parametrize("wanted", [0, -0.1, 1.01, np.nan])
 def test_an_accuracy_that_cannot_be_is_refused(wanted):
-    with pytest.raises(ValueError, match="`wanted_accuracy` must be in"):
+    with pytest.raises(ValueError, match=f"`wanted_accuracy`.* {wanted}"):
         metrics.coverage_at(*some_answers("all"), wanted)

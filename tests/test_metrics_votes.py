@@ -120,12 +120,12 @@ def test_nothing_depends_on_the_order_of_rows(voted):
 @pytest.mark.parametrize(
     ("shares", "message"),
     [
-        (10 * np.eye(7)[[0, 1]], "`distribution`.*Divide counts by their sum"),
-        (np.zeros((2, 7)), "leave out rows without a vote"),
-        (np.full((2, 7), np.nan), "`distribution` must be non-negative"),
-        (np.array([0, 1]), r"must be \[2, 7\], received \[2\]"),
-        (np.zeros((0, 7)), "received no row"),
-        (np.eye(7)[:3], r"`probs` must be \[3, 7\]"),
+        (10 * np.eye(7)[[0, 1]], r"`distribution`.*\b10 to 10\b"),
+        (np.zeros((2, 7)), r"`distribution`.*\b0 to 0\b"),
+        (np.full((2, 7), np.nan), "`distribution`.*nan"),
+        (np.array([0, 1]), r"`distribution`.*\[2, 7\].*\[2\]"),
+        (np.zeros((0, 7)), r"`distribution`.*\[n, 7\]"),
+        (np.eye(7)[:3], r"`probs`.*\[3, 7\].*\[2, 7\]"),
     ],
 )
 def test_malformed_votes_are_refused(shares, message):
@@ -134,7 +134,7 @@ def test_malformed_votes_are_refused(shares, message):
 
 
 def test_predictions_that_do_not_match_are_refused():
-    with pytest.raises(ValueError, match="2 rows of `distribution`, received 1"):
+    with pytest.raises(ValueError, match=r"`predictions`.* 2\b.*`distribution`.* 1\b"):
         metrics.expected_accuracy(np.eye(7)[:2], np.array([0]))
-    with pytest.raises(ValueError, match="`predictions` must be integers"):
+    with pytest.raises(ValueError, match=r"`predictions`.*float64.*\[0\.5\]"):
         metrics.expected_accuracy(np.eye(7)[:1], np.array([0.5]))

@@ -62,24 +62,24 @@ def test_the_same_predictions_are_the_same_bytes(tmp_path, answer):
 
 
 def test_a_split_that_was_not_asked_for_is_named(answer):
-    with pytest.raises(UserError, match="no 'train' split, only validation, test"):
+    with pytest.raises(UserError, match="'train'.*validation, test"):
         answer("m").split("train")
-    with pytest.raises(ValueError, match="received \\['val'\\]"):
+    with pytest.raises(ValueError, match=r"`splits`.*\['val'\]"):
         Predictions("m", 0, {"val": two_rows()})
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"logits": np.zeros((2, 8))}, r"must be \[n, 7\]"),
-        ({"logits": np.full((2, 7), np.nan)}, "finite"),
-        ({"labels": [0, 7]}, "in 0..6"),
-        ({"labels": [0.0, 1.0]}, "integers"),
-        ({"labels": [0]}, "a row for each of the 2 rows"),
-        ({"keys": ["a/1", "a/1"]}, "unique"),
-        ({"agreed": [True]}, "a row for each of the 2 rows"),
-        ({"distribution": np.eye(2)}, "a row for each of the 2 rows"),
-        ({"distribution": np.full((2, 7), 0.5)}, "rows that sum to 1"),
+        ({"logits": np.zeros((2, 8))}, r"`logits`.*\[n, 7\].*\[2, 8\]"),
+        ({"logits": np.full((2, 7), np.nan)}, "`logits`.*NaN"),
+        ({"labels": [0, 7]}, r"`labels`.*0\.\.6.*7\]"),
+        ({"labels": [0.0, 1.0]}, "`labels`.*float64"),
+        ({"labels": [0]}, r"'labels': \(1,\)"),
+        ({"keys": ["a/1", "a/1"]}, "`keys`"),
+        ({"agreed": [True]}, r"'agreed': \(1,\)"),
+        ({"distribution": np.eye(2)}, r"'distribution': \(2, 2\)"),
+        ({"distribution": np.full((2, 7), 0.5)}, r"`distribution`.*3\.5"),
     ],
 )
 def test_malformed_predictions_are_refused(changes, message):
@@ -97,9 +97,9 @@ def test_align_brings_rows_into_the_first_order(answer):
 
 def test_align_refuses_other_records_and_other_labels():
     one = two_rows()
-    with pytest.raises(UserError, match="2 are in one alone, such as b/3"):
+    with pytest.raises(UserError, match=r"\bx\b.*\by\b.*\b2\b.*b/3"):
         predictions.align({"x": one, "y": two_rows(keys=["a/1", "b/3"])})
-    with pytest.raises(UserError, match="x and y disagree on the records' labels"):
+    with pytest.raises(UserError, match=r"\bx and y\b.*labels"):
         predictions.align({"x": one, "y": two_rows(labels=[0, 5])})
 
 
@@ -198,5 +198,5 @@ def test_another_class_order_is_refused(tmp_path, monkeypatch):
     with monkeypatch.context() as other:
         other.setattr(predictions, "CLASSES", tuple("abcdefg"))
         Predictions("m", 0, {"test": two_rows()}).save(tmp_path / "p.npz")
-    with pytest.raises(UserError, match="has the classes .*'a'.*, expected .*'Angry'"):
+    with pytest.raises(UserError, match="p.npz.*'a', 'b'.*'Angry'"):
         Predictions.load(tmp_path / "p.npz")

@@ -1,6 +1,7 @@
 """The one definition of a face that training and live share."""
 
 import json
+import re
 
 import cv2
 import numpy as np
@@ -64,7 +65,7 @@ def test_without_grey_and_clahe_a_picture_of_the_right_size_is_unchanged():
     ],
 )
 def test_what_is_no_picture_is_refused(picture):
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match=re.escape(f"{list(picture.shape)}")):
         prepare(picture, FaceSpec())
 
 
@@ -99,7 +100,7 @@ def test_a_wrong_box_now_and_then_does_not_move_the_framing():
 
 
 def test_framing_without_a_face_is_refused():
-    with pytest.raises(ValueError, match="received 0"):
+    with pytest.raises(ValueError, match=r"\b0\b"):
         fit_framing(np.empty((0, 4)), np.empty((0, 2)))
 
 
@@ -178,5 +179,5 @@ def test_a_damaged_framing_file_is_named(tmp_path):
     assert Framing.load(path) == Framing(1.5, 0, 0.25)
     for content in ({}, [], {"framing": {"size": 1}}, {"framing": {"scale": None}}):
         files.write_json(path, content)
-        with pytest.raises(UserError, match="framing"):
+        with pytest.raises(UserError, match=r"framing\.json"):
             Framing.load(path)

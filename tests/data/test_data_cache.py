@@ -1,5 +1,6 @@
 """Crops on disk: what is read is what was written, whole or not at all."""
 
+import re
 import subprocess
 import sys
 
@@ -134,8 +135,8 @@ cache.write(Path(sys.argv[1]), crops(), 5)
     same(write(folder, made()), made())
 
 
-def test_a_missing_row_is_told(folder):
-    with pytest.raises(ValueError, match="none for row 3"):
+def test_a_missing_row_is_reported(folder):
+    with pytest.raises(ValueError, match=r"\b3\b"):
         cache.write(folder, [*enumerate(made())][:3], 5)
     assert not folder.exists()
 
@@ -148,7 +149,7 @@ def test_whoever_is_second_takes_what_the_first_has_written(folder):
     same(cache.write(folder, slower(), len(SHAPES)), made())
 
 
-def test_a_disk_that_cannot_be_written_to_is_told(tmp_path):
+def test_a_disk_that_cannot_be_written_to_is_reported(tmp_path):
     (tmp_path / "crops").write_text("not a folder")
-    with pytest.raises(OutsideError, match="crops cannot be kept"):
+    with pytest.raises(OutsideError, match=re.escape(str(tmp_path / "crops"))):
         write(tmp_path / "crops" / "abc", made())

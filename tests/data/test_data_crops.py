@@ -1,5 +1,7 @@
 """Crops: the square that is shown, the slack around it, and nothing larger."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -107,5 +109,5 @@ def test_without_a_square_all_is_shown():
     "square", [(0, 0, 0, 0), (0, 0, 5), (0, 0, -4, 4), (float("nan"), 0, 4, 4)]
 )
 def test_what_is_no_square_is_refused(square):
-    with pytest.raises(ValueError, match="expected a square"):
+    with pytest.raises(ValueError, match=re.escape(str([*square]))):
         crop_of(noise(20, 20), square, 32)

@@ -69,5 +69,5 @@ def test_what_is_taken_is_the_rows_in_their_order(faces):
 def test_an_empty_fold_is_told(faces):
     one_group = faces.take(np.arange(3))
     for fold in range(2):
-        with pytest.raises(UserError, match="soft_labels.folds is 2.* of 1 groups"):
+        with pytest.raises(UserError, match=r"soft_labels\.folds.*\b2\b.*\b3\b.*\b1\b"):
             folds.part(one_group, fold, 2, seed=0)

@@ -1,6 +1,7 @@
 """Built records are found, read in one order, and known by their content."""
 
 import itertools
+import re
 import shutil
 
 import pytest
@@ -37,9 +38,9 @@ def test_records_are_found_by_the_recipe(data_dir, folder):
 def test_records_that_are_not_built_say_how_to_build_them(data_dir):
     with pytest.raises(UserError, match="fer-tf data build drawn_faces"):
         records.locate(data_dir, "drawn_faces", DataConfig(drawn_count=41))
-    with pytest.raises(UserError, match="no records in"):
+    with pytest.raises(UserError, match="nowhere.*fer-tf data build"):
         next(records.read(data_dir / "nowhere"))
-    with pytest.raises(UserError, match="no records in"):
+    with pytest.raises(UserError, match="nowhere.*fer-tf data build"):
         records.count(data_dir / "nowhere")
 
 
@@ -63,7 +64,7 @@ def test_damaged_records_are_told(folder, tmp_path):
     shutil.copytree(folder, copy)
     for shard in copy.glob("*.tfrecord*"):
         shard.write_bytes(shard.read_bytes()[:-500])
-    with pytest.raises(OutsideError, match="damaged.*build them again"):
+    with pytest.raises(OutsideError, match=re.escape(str(copy))):
         list(records.read(copy))
 
 

@@ -78,7 +78,7 @@ def test_answers_are_calibrated_where_a_calibration_lies(tmp_path, answer, caplo
     stored.save(run.predictions)
     with caplog.at_level(logging.WARNING):
         raw = comparison.load_answers(tmp_path, "test")
-    assert "raw probabilities" in caplog.text
+    assert str(run.calibration) in caplog.text
     validation = stored.split("validation")
     Calibration.fit(validation.logits, validation.labels, 0.9, "validation").save(
         run.calibration
@@ -88,7 +88,7 @@ def test_answers_are_calibrated_where_a_calibration_lies(tmp_path, answer, caplo
         assert metrics.nll(answers.labels, metrics.softmax(answers.logits)) < (
             metrics.nll(raw.labels, metrics.softmax(raw.logits))
         )
-    with pytest.raises(UserError, match="fitted on 'validation'"):
+    with pytest.raises(UserError, match="calibration.json.*'validation'"):
         comparison.load_answers(tmp_path, "validation")
 
 
@@ -102,7 +102,7 @@ def test_a_calibration_of_other_answers_is_not_taken(tmp_path, answer):
     step.finish([run.calibration])
     assert comparison.load_answers(run.path, "test")
     answer("m", scale=1).save(run.predictions)
-    with pytest.raises(UserError, match="fitted on other answers.*fer-tf calibrate"):
+    with pytest.raises(UserError, match="predictions.npz.*fer-tf calibrate"):
         comparison.load_answers(run.path, "test")
 
 
@@ -125,7 +125,7 @@ def test_two_runs_of_one_name_are_told_apart(tmp_path, answer):
     old, new = comparison.load_all([[path] for path in paths], "test")
     assert (old, new) == tuple(str(path) for path in paths)
     for runs in ([paths[:1], paths[:1]], [paths]):
-        with pytest.raises(UserError, match="two or more different runs"):
+        with pytest.raises(UserError, match="student-kd"):
             comparison.load_all(runs, "test")
 
 
@@ -143,10 +143,10 @@ def test_seeds_of_a_recipe_are_read_as_one_run(tmp_path, answer):
 def test_seeds_of_different_recipes_are_no_group(tmp_path, answer):
     one = save_seeds(tmp_path / "a", answer, skill=2.0)
     other = save_seeds(tmp_path / "b", answer, seeds=[7], skill=3.0)
-    with pytest.raises(UserError, match="differ in stage.train.skill"):
+    with pytest.raises(UserError, match=r"stage\.train\.skill"):
         comparison.load_seeds([*one, *other], "test")
     same_seed = save_seeds(tmp_path / "c", answer, seeds=[1], skill=2.0)
-    with pytest.raises(UserError, match=r"different seeds, received \[0, 1, 2, 1\]"):
+    with pytest.raises(UserError, match=r"\[0, 1, 2, 1\]"):
         comparison.load_seeds([*one, *same_seed], "test")
 
 
@@ -155,7 +155,7 @@ def test_seeds_that_tell_no_recipe_are_taken_with_a_warning(tmp_path, answer, ca
     (seeds[0] / "train.json").unlink()
     with caplog.at_level(logging.WARNING):
         comparison.load_seeds(seeds, "test")
-    assert "say of which recipe" in caplog.text
+    assert seeds[0].name in caplog.text
 
 
 def test_mean_and_spread_over_seeds_by_hand():

@@ -159,11 +159,11 @@ def forget_the_figures(root, answer):
 @pytest.mark.parametrize(
     ("harm", "told"),
     [
-        (change_predictions, r"expected predictions.npz .* \w{12}\), received \w{12}"),
-        (change_calibration, "expected calibration.json as it was evaluated"),
-        (change_figures, "expected metrics.json as it was evaluated"),
-        (forget_the_record, r"\(SHA-256 unknown\)"),
-        (forget_the_figures, "received no such file"),
+        (change_predictions, r"predictions\.npz .*SHA-256 \w{12}\b.* \w{12}\b"),
+        (change_calibration, r"calibration\.json .*SHA-256 \w{12}\b"),
+        (change_figures, r"metrics\.json .*SHA-256 \w{12}\b"),
+        (forget_the_record, "SHA-256 unknown"),
+        (forget_the_figures, r"metrics\.json .*SHA-256 \w{12}\b"),
     ],
 )
 def test_stale_figures_are_refused_with_what_to_run(copied, answer, harm, told):
@@ -171,7 +171,7 @@ def test_stale_figures_are_refused_with_what_to_run(copied, answer, harm, told):
     with pytest.raises(UserError, match=told) as raised:
         results.collect([copied])
     options = f"--config {copied / 'config.yaml'} --runs {copied.parent}"
-    assert f"Delete {copied / 'student-kd' / 'steps'}, then: " in str(raised.value)
+    assert str(copied / "student-kd" / "steps") in str(raised.value)
     assert f"fer-tf calibrate {options} && fer-tf evaluate {options}" in str(
         raised.value
     )
@@ -196,15 +196,15 @@ def test_an_earlier_versions_figures_are_refused(copied):
     record = files.read_json(run.path / "steps" / "evaluate.json")
     record["outputs"]["student-kd/metrics.json"] = files.sha256_of(run.metrics)
     files.write_json(run.path / "steps" / "evaluate.json", record)
-    with pytest.raises(UserError, match="is an earlier fer-tf's"):
+    with pytest.raises(UserError, match="metrics.json.*`by_source_raw`"):
         results.collect([copied])
 
 
 def test_seeds_must_differ_and_have_the_same_models(seeds, copied):
-    with pytest.raises(UserError, match=r"different seeds, received \[0, 0\]"):
+    with pytest.raises(UserError, match=r"\[0, 0\]"):
         results.collect([seeds[0], copied])
     shutil.rmtree(copied / "student-kd")
-    with pytest.raises(UserError, match="expected the same models in each"):
+    with pytest.raises(UserError, match="student-ce.* and .*student-kd"):
         results.collect([copied, seeds[1]])
 
 
@@ -239,15 +239,15 @@ def test_seeds_whose_soft_labels_came_along_share_the_teachers(taught_alike, con
     assert teacher["nll"] == first["nll"]
     assert "spread" not in teacher
     text = readme.section([recipe], "fer-tf results")
-    assert "All students were taught by the same teachers (seed 0)." in text
-    assert "same teachers" not in readme.section([content], "fer-tf results")
+    assert "seed 0" in text
+    assert "seed 0" not in readme.section([content], "fer-tf results")
     (row,) = [row for row in rows_of(text) if row[0] == "teacher, resnet18"][-1:]
     assert [bool(cell) for cell in row] == [True, False, True]
 
 
 def test_seeds_that_brought_other_soft_labels_stand_apart(taught_alike):
     save_soft_labels(taught_alike[1], 1.0)
-    with pytest.raises(UserError, match="to have the same soft labels"):
+    with pytest.raises(UserError, match=f"{taught_alike[1]}"):
         results.collect(taught_alike)
 
 
@@ -256,12 +256,12 @@ def test_a_stage_that_was_asked_for_something_else_is_no_seed(copied, seeds):
     record = files.read_json(path)
     record["settings"]["stage"]["train"]["epochs"] = 9
     files.write_json(path, record)
-    with pytest.raises(UserError, match="differ in stage.train.epochs"):
+    with pytest.raises(UserError, match=r"stage\.train\.epochs"):
         results.collect([copied, seeds[1]])
 
 
 def test_a_folder_without_a_recipe_is_no_experiment(tmp_path):
-    with pytest.raises(UserError, match="expected the folder of an experiment"):
+    with pytest.raises(UserError, match=f"config.yaml.*{tmp_path}"):
         results.collect([tmp_path])
 
 
@@ -294,9 +294,8 @@ def test_the_section_shows_each_figure_once(content):
 
 def test_the_section_says_what_it_rests_on(content, seeds):
     text = readme.section([content], "fer-tf results a & b")
-    assert "2 seeds of one recipe (0, 1)" in text
-    chosen = "each model's epoch (by NLL), their calibration (by temperature)"
-    assert f"Chosen on validation (n = 420): {chosen}. Test only reports." in text
+    assert "(0, 1)" in text and "n = 420" in text
+    assert "NLL" in text and "temperature" in text
     assert "**`a`**, n = 210: Angry 30, Disgust 30," in text
     assert "**`b`, agreed**, n = 140: " in text
     assert "<code>fer-tf results a &amp; b</code>" in text
@@ -314,8 +313,8 @@ def test_a_smoke_run_is_stamped(copied):
     config = dataclasses.replace(recipes.load(copied / "config.yaml"), smoke=True)
     files.write_text(copied / "config.yaml", recipes.to_yaml(config))
     text = readme.section(results.collect([copied]), "fer-tf results")
-    assert "SMOKE RUN" in text
-    assert "One seed (0)" in text
+    assert "SMOKE" in text
+    assert "(0)" in text
     assert readme.OF_MEANS not in text
 
 
@@ -324,5 +323,5 @@ def test_without_cross_entropy_nothing_is_compared(copied):
     (recipe,) = results.collect([copied])
     assert recipe["differences"] == {}
     text = readme.section([recipe], "fer-tf results")
-    assert "minus CE" not in text
+    assert ["`a`", "student, KD"] not in [row[:2] for row in rows_of(text)]
     assert readme.OF_DIFFERENCES not in text

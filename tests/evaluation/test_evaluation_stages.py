@@ -64,10 +64,10 @@ def test_other_settings_or_other_answers_are_refused(tmp_path, answer):
     experiment = answered(tmp_path, answer)
     finish(CONFIG, experiment)
     other = dataclasses.replace(CONFIG, calibrate=CalibrateConfig(0.5))
-    with pytest.raises(UserError, match="steps was made differently: wanted_accuracy"):
+    with pytest.raises(UserError, match=r"steps.*wanted_accuracy.*0\.9.*0\.5"):
         stages.calibrate_all(other, experiment)
     answer("new").save(experiment.student("ce").predictions)
-    with pytest.raises(UserError, match="student-ce/steps was made differently"):
+    with pytest.raises(UserError, match=r"student-ce/steps.*predictions\.npz"):
         stages.evaluate_all(CONFIG, experiment)
 
 
@@ -76,7 +76,7 @@ def test_a_student_that_came_later_is_added(tmp_path, answer):
     finish(CONFIG, experiment)
     assert list(files.read_json(experiment.report)["models"]) == ["student-ce"]
     answered(tmp_path, answer, ["kd"])
-    with pytest.raises(UserError, match="Make it with: fer-tf calibrate"):
+    with pytest.raises(UserError, match="student-kd.*fer-tf calibrate"):
         stages.evaluate_all(CONFIG, experiment)
     finish(CONFIG, experiment)
     names = list(files.read_json(experiment.report)["models"])
@@ -91,7 +91,8 @@ def test_nothing_to_calibrate_names_the_command(tmp_path):
 def test_an_accuracy_out_of_reach_is_said(tmp_path, answer, caplog):
     config = dataclasses.replace(CONFIG, calibrate=CalibrateConfig(1.0))
     stages.calibrate_all(config, answered(tmp_path, answer))
-    assert "student-ce reaches an accuracy of 1.00 on validation at no" in caplog.text
+    (record,) = caplog.records
+    assert "student-ce" in record.getMessage() and "1.00" in record.getMessage()
 
 
 def test_the_best_student_leaves_unless_one_is_named(evaluated, tmp_path):
@@ -106,5 +107,5 @@ def test_no_other_student_leaves_where_one_has_lost_its_answers(tmp_path, answer
     finish(CONFIG, experiment)
     lost = stages.exported_student(CONFIG, experiment)
     experiment.student(lost).predictions.unlink()
-    with pytest.raises(UserError, match=f"student-{lost}.predictions.npz does not"):
+    with pytest.raises(UserError, match=f"student-{lost}/predictions.npz"):
         stages.exported_student(CONFIG, experiment)

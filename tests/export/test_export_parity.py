@@ -42,7 +42,7 @@ def test_the_bundle_answers_batches_of_crops_in_their_order(write, pictures):
 
 def test_parity_fails_for_another_temperature(write, tiny_model, pictures):
     bundle = write()
-    with pytest.raises(CheckFailed, match="differs from its Keras model on 9"):
+    with pytest.raises(CheckFailed, match=r"\b9\b"):
         parity.check(
             bundle, answers(bundle, pictures), expected(tiny_model, pictures, 3.0)
         )
@@ -61,7 +61,7 @@ def test_parity_fails_for_one_label_in_nine(write, tiny_model, pictures):
     model[:, 2] += 1e-4
     received = model.copy()
     received[4, 3] += 2e-4
-    with pytest.raises(CheckFailed, match="same labels 88.89%"):
+    with pytest.raises(CheckFailed, match=r"88\.89%"):
         parity.check(bundle, received, model)
 
 

@@ -49,10 +49,10 @@ def test_what_is_no_manifest_is_refused(manifest, tmp_path):
     with pytest.raises(UserError, match="manifest"):
         table.read(path)
     path.write_text("key,width,height\na/1,3,3\n")
-    with pytest.raises(UserError, match="lacks the columns source"):
+    with pytest.raises(UserError, match=r"manifest\.csv.*\bsource\b"):
         table.read(path)
     table.write(path, manifest.iloc[[0, 1, 0]])
-    with pytest.raises(UserError, match="has the key 'drawn_faces/0-000000' twice"):
+    with pytest.raises(UserError, match="'drawn_faces/0-000000'"):
         table.read(path)
 
 

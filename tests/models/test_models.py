@@ -35,12 +35,13 @@ def test_preprocessing_is_inside_once(model):
 
 @pytest.mark.slow
 def test_batch_normalization_fits_training_from_scratch(model):
-    found = {
+    found = [
         layer.momentum
         for layer in model._flatten_layers()
         if isinstance(layer, keras.layers.BatchNormalization)
-    }
-    assert found <= {MOMENTUM}
+    ]
+    # ConvNeXt has none: it normalizes each position.
+    assert {*found} == (set() if model.name == "convnext_tiny" else {MOMENTUM})
 
 
 def test_the_same_seed_gives_the_same_weights():
@@ -75,12 +76,13 @@ def layers(model, kind):
 
 
 @pytest.mark.parametrize("name", [name for name in models.MODELS if name != "resnet18"])
-def test_a_picture_too_small_is_told(name):
-    with pytest.raises(UserError, match=f"{name} needs pictures of 32 .* received 24"):
+def test_an_image_too_small_is_reported(name):
+    with pytest.raises(UserError, match=rf"{name}.*\b32\b.*\b24\b"):
         models.build(name, size=24)
     models.check(name, 32)
 
 
 def test_an_unknown_model_is_answered_with_the_nearest():
-    with pytest.raises(UserError, match="Did you mean 'resnet18'"):
+    with pytest.raises(UserError, match="'resnet-18'") as raised:
         models.build("resnet-18", size=32)
+    assert raised.value.suggestion == "resnet18"

@@ -40,11 +40,11 @@ def test_it_is_the_model_of_the_larger_size_shown_larger_pictures():
 def test_weights_of_another_enlargement_are_refused(tmp_path):
     path = tmp_path / "c.weights.h5"
     models.build("resnet18", size=32).save_weights(path)
-    with pytest.raises(UserError, match="the same `enlarge`"):
+    with pytest.raises(UserError, match="`enlarge`"):
         models.build("resnet18", size=32, enlarge=2, weights=str(path))
 
 
 @pytest.mark.parametrize("value", [0, 0.5, 9, ".nan"])
 def test_a_model_only_enlarges(value):
-    with pytest.raises(UserError, match=r"model.enlarge must be in 1..8"):
+    with pytest.raises(UserError, match=r"model\.enlarge.*1\.\.8"):
         recipes.load(None, [f"student.model.enlarge={value}"])

@@ -80,7 +80,7 @@ def _momenta(model):
 
 
 def test_a_model_without_imagenet_says_so():
-    with pytest.raises(UserError, match="no such weights for resnet18"):
+    with pytest.raises(UserError, match="model.weights=imagenet.*resnet18"):
         models.build("resnet18", size=SIDE, weights="imagenet")
 
 
@@ -91,7 +91,7 @@ def test_a_download_that_fails_says_what_else_there_is(monkeypatch):
     monkeypatch.setenv("KERAS_HOME", "/nowhere")
     monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", unreachable)
     monkeypatch.setattr("keras.src.utils.file_utils.exists", lambda _: False)
-    with pytest.raises(OutsideError, match="no network.*model.weights=none"):
+    with pytest.raises(OutsideError, match="model.weights=none"):
         models.build("mobilenetv3_large", size=SIDE, weights="imagenet")
 
 
@@ -106,16 +106,16 @@ def test_a_file_gives_all_weights(tmp_path, pixels):
 
 
 def test_weights_that_are_not_there_are_named(tmp_path):
-    with pytest.raises(UserError, match="none.weights.h5: no such file. Expected"):
+    with pytest.raises(UserError, match="none.weights.h5.*'none'"):
         models.build("resnet18", size=SIDE, weights=str(tmp_path / "none.weights.h5"))
-    with pytest.raises(UserError, match="imagnet: no such file"):
+    with pytest.raises(UserError, match="model.weights=imagnet"):
         models.build("resnet18", size=SIDE, weights="imagnet")
 
 
 def test_another_kind_of_file_is_refused(tmp_path):
     path = tmp_path / "model.keras"
     path.touch()
-    with pytest.raises(UserError, match="lacks '.weights.h5'"):
+    with pytest.raises(UserError, match="'.weights.h5'"):
         models.build("resnet18", size=SIDE, weights=str(path))
 
 

@@ -67,26 +67,26 @@ def test_the_digest_names_the_content_and_not_the_place(folder, tiny_bundle):
 @pytest.mark.parametrize("name", ["model.tflite", "labels.txt", "MODEL_CARD.md"])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
-    with pytest.raises(UserError, match=f"{name} is missing"):
+    with pytest.raises(UserError, match=name):
         schema.read(folder)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema_version": 2}, "schema version 2, this fer-tf reads 1"),
-        ({"schema_version": None}, "schema version None"),
-        ({"classes": ["Happy", "Sad"]}, "in this order, received Happy, Sad"),
-        ({"output": "probs"}, "Did you mean 'probabilities'"),
-        ({"precision": "float61"}, "Did you mean 'float16'"),
-        ({"temperature": 0}, "temperature must be a number"),
+        ({"schema_version": 2}, r"\b2\b.*\b1\b"),
+        ({"schema_version": None}, "None"),
+        ({"classes": ["Happy", "Sad"]}, "Angry.*Happy, Sad"),
+        ({"output": "probs"}, "'probs'.*'probabilities'"),
+        ({"precision": "float61"}, "'float61'.*'float16'"),
+        ({"temperature": 0}, r"temperature.*\b0\b"),
         ({"temperature": None}, "temperature"),
         ({"face": None}, "'face'"),
         ({"face": {"size": 32}}, "'framing'"),
         ({"abstain": {"threshold": 2}}, "bundle.json"),
         (
             {"abstain": {"threshold": 2, "wanted_accuracy": 1, "fitted_on": "val"}},
-            "abstain.threshold must be a number in 0..1",
+            r"abstain\.threshold.*0\.\.1.*\b2\b",
         ),
         ({"prediction_sets": {"threshold": 0.2}}, "bundle.json"),
         (
@@ -97,17 +97,17 @@ def test_a_missing_file_is_named(folder, name):
                     "fitted_on": "val",
                 }
             },
-            "prediction_sets.threshold must be a number in 0..1",
+            r"prediction_sets\.threshold.*0\.\.1.*-1",
         ),
         ({"vector": {"weights": [1.0] * 7}}, "biases"),
         (
             {"vector": {"weights": [1.0] * 6, "biases": [0.0] * 7}},
-            "vector.weights must be 7 numbers",
+            r"vector\.weights.*\b7\b",
         ),
-        ({"smoke": "no"}, "smoke must be bool, received 'no'"),
-        ({"sha256": ["ab"]}, "sha256 must be Mapping"),
+        ({"smoke": "no"}, "smoke.*bool.*'no'"),
+        ({"sha256": ["ab"]}, "sha256.*ab"),
         ({"surprise": 1}, "surprise"),
-        ({"sha256": {}}, "expected SHA-256 None"),
+        ({"sha256": {}}, "SHA-256.*None"),
     ],
 )
 def test_a_wrong_bundle_json_says_what_is_wrong(folder, changes, message):
@@ -172,7 +172,7 @@ def test_a_flipped_bit_anywhere_is_refused_before_anything_is_loaded(folder, nam
         damaged = bytearray(whole)
         damaged[place] ^= 1 << place % 8
         (folder / name).write_bytes(damaged)
-        with pytest.raises(UserError, match=f"{name} was changed or damaged"):
+        with pytest.raises(UserError, match=f"{name}.*SHA-256"):
             schema.read(folder)
 
 
@@ -242,7 +242,7 @@ def test_the_shipped_bundle_has_its_digest():
 def test_a_cut_off_model_is_refused(folder):
     whole = (folder / "model.tflite").read_bytes()
     (folder / "model.tflite").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match="model.tflite was changed or damaged"):
+    with pytest.raises(UserError, match="model.tflite.*SHA-256"):
         schema.read(folder)
 
 
@@ -251,7 +251,7 @@ def test_labels_that_are_no_text_are_refused(folder):
     hashes = files.read_json(folder / "bundle.json")["sha256"]
     digest = files.sha256_of(folder / "labels.txt")
     change(folder, sha256=hashes | {"labels.txt": digest})
-    with pytest.raises(UserError, match="labels.txt lists"):
+    with pytest.raises(UserError, match="labels.txt.*Angry, Disgust"):
         schema.read(folder)
 
 
@@ -272,7 +272,7 @@ def test_classes_in_another_order_are_refused_in_labels_too(folder):
     digest = files.sha256_of(folder / "labels.txt")
     hashes = files.read_json(folder / "bundle.json")["sha256"]
     change(folder, sha256=hashes | {"labels.txt": digest})
-    with pytest.raises(UserError, match="labels.txt lists Disgust, Angry"):
+    with pytest.raises(UserError, match="labels.txt.*Disgust, Angry.*Angry, Disgust"):
         schema.read(folder)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import re
 import shutil
 import sys
 import time
@@ -119,13 +120,14 @@ def test_no_face_is_no_answer(classifier):
     [np.zeros((1, 32, 32, 3), np.float32), np.zeros((1, 31, 32, 3), np.uint8)],
 )
 def test_unprepared_inputs_are_refused(classifier, inputs):
-    with pytest.raises(ValueError, match=r"must be uint8 \[n, 32, 32, 3\], received"):
+    expected = rf"`inputs`.*uint8 \[n, 32, 32, 3\].*{inputs.dtype}"
+    with pytest.raises(ValueError, match=expected):
         classifier.classify(inputs)
 
 
 def test_a_bundle_whose_face_is_not_its_models_is_refused(bundle):
     wrong = dataclasses.replace(bundle, face=preprocess.FaceSpec(size=48))
-    with pytest.raises(UserError, match=r"it takes \[-1, 32, 32, 3\]"):
+    with pytest.raises(UserError, match=r"\[any, 48, 48, 3\].*\[-1, 32, 32, 3\]"):
         Classifier(wrong)
 
 
@@ -190,7 +192,7 @@ def test_a_clash_with_numpy_2_is_named_before_it_is_imported(tiny_bundle, monkey
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     monkeypatch.setattr(interpreter.importlib.util, "find_spec", lambda name: spec)
     monkeypatch.setattr(interpreter.np, "__version__", "2.4.0")
-    with pytest.raises(UserError, match="needs NumPy 1, but NumPy 2.4.0"):
+    with pytest.raises(UserError, match=r"tflite_runtime.*2\.4\.0.*ai-edge-litert"):
         interpreter.load(tiny_bundle / "model.tflite")
 
 
@@ -199,14 +201,14 @@ def test_a_package_that_cannot_be_imported_is_named(tiny_bundle, monkeypatch):
         raise ImportError("libstdc++.so.6 is too old")
 
     monkeypatch.setattr(interpreter.importlib, "import_module", refuse)
-    with pytest.raises(UserError, match=r"ai_edge_litert .* libstdc\+\+"):
+    with pytest.raises(UserError, match=r"ai_edge_litert.*libstdc\+\+"):
         interpreter.load(tiny_bundle / "model.tflite")
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(b"not a flatbuffer")
-    with pytest.raises(UserError, match="is not a TFLite model"):
+    with pytest.raises(UserError, match=re.escape(str(path))):
         interpreter.load(path)
 
 
@@ -243,7 +245,7 @@ def test_another_models_file_is_refused_by_what_it_answers(bundle, monkeypatch):
             return [{"shape": np.array([1, 1000])}]
 
     monkeypatch.setattr(interpreter, "load", lambda model, threads: Loaded())
-    with pytest.raises(UserError, match=r"must answer 7 numbers .* \[1, 1000\]"):
+    with pytest.raises(UserError, match=r"\b7\b.*\[1, 1000\]"):
         Classifier(bundle)
 
 

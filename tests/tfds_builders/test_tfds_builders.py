@@ -243,27 +243,27 @@ def test_dummy_data_is_built_apart_from_what_is_real(tmp_path, source):
     assert folder == records.locate(tmp_path, source, config)
     assert folder.is_relative_to(tmp_path / "dummy")
     assert records.count(folder) > 0
-    with pytest.raises(UserError, match="no records"):
+    with pytest.raises(UserError, match=f"{source}.*fer-tf data build {source}"):
         records.locate(tmp_path, source, DataConfig(sources=(source,)))
 
 
 def test_a_broken_corpus_leaves_no_records(raw, tmp_path):
     (raw / "fer2013" / "fer2013.csv").write_text("emotion,pixels,Usage\n9,1,Training\n")
-    with pytest.raises(UserError, match="fer2013: 1 of 1 rows cannot be read"):
+    with pytest.raises(UserError, match=r"fer2013: 1 of 1\b"):
         tfds_builders.build("fer2013", raw, tmp_path / "records", DataConfig())
-    with pytest.raises(UserError, match="there are no records of fer2013"):
+    with pytest.raises(UserError, match="fer-tf data build fer2013"):
         records.locate(tmp_path / "records", "fer2013", DataConfig())
 
 
 def test_a_corpus_of_no_rows_is_refused(raw, tmp_path):
     (raw / "fer2013" / "fer2013.csv").write_text("emotion,pixels,Usage\n")
-    with pytest.raises(UserError, match="fer2013 has no pictures and no rows"):
+    with pytest.raises(UserError, match="fer2013"):
         tfds_builders.build("fer2013", raw, tmp_path / "records", DataConfig())
 
 
 def test_a_split_of_which_nothing_can_be_read_is_named(wild, tmp_path):
     add_rows(wild, "1.png,sleepy,test")
-    with pytest.raises(UserError, match="nothing in the split test of wild"):
+    with pytest.raises(UserError, match=r"\btest\b.*\bwild\b"):
         tfds_builders.build("wild", wild.parent, tmp_path, DataConfig())
 
 
@@ -300,7 +300,7 @@ def test_pictures_that_are_built_need_their_raw_folder_no_more(wild, tmp_path):
 
 def test_pictures_under_an_unsafe_name_are_refused(wild, tmp_path):
     wild.rename(wild.parent / "My pictures")
-    with pytest.raises(UserError, match="a name of small letters, digits and _"):
+    with pytest.raises(UserError, match="'My pictures'"):
         tfds_builders.build("My pictures", wild.parent, tmp_path, DataConfig())
 
 
@@ -339,8 +339,8 @@ def test_a_source_that_is_neither_known_nor_there_is_refused(tmp_path):
     with pytest.raises(UserError) as caught:
         tfds_builders.build("fer2031", tmp_path, tmp_path, DataConfig())
     message = str(caught.value)
-    assert "Did you mean 'fer2013'" in message
-    assert f"Pictures of your own would be in {tmp_path / 'fer2031'}" in message
+    assert "'fer2031'" in message and "'fer2013'" in message
+    assert str(tmp_path / "fer2031") in message
 
 
 def test_there_is_a_builder_for_each_corpus_and_for_pictures_of_ones_own():

@@ -174,13 +174,13 @@ def test_a_briefly_trained_model_evaluates_above_chance_and_can_be_calibrated():
 @pytest.mark.parametrize("name", ["mixup", "cutmix", "label_smoothing"])
 def test_a_recipe_that_makes_targets_soft_is_refused(name):
     train = TrainConfig(**{name: 0.2})
-    with pytest.raises(UserError, match=rf"train.{name}=0.2, expected 0.*{name}: 0.0"):
+    with pytest.raises(UserError, match=rf"train\.{name}=0\.2.*{name}: 0\.0"):
         StageConfig(ARCFACE, train)
     StageConfig(ModelConfig("resnet18"), train)
 
 
 def test_a_student_is_refused_with_the_reason():
-    with pytest.raises(UserError, match="expected linear.*no one class"):
+    with pytest.raises(UserError, match="student.model.head.*arcface.*linear"):
         recipes.load(None, ["student.model.head=arcface"])
     assert Config(teachers=(StageConfig(ARCFACE),)).student.model.head == "linear"
 
@@ -189,7 +189,7 @@ def test_a_student_is_refused_with_the_reason():
     "override", ["margin=-0.1", "margin=1.1", "margin=.nan", "margin_epochs=.inf"]
 )
 def test_a_margin_out_of_its_range_is_named(override):
-    with pytest.raises(UserError, match=f"train.{override.partition('=')[0]} must"):
+    with pytest.raises(UserError, match=rf"train\.{override.partition('=')[0]}\b"):
         recipes.load(None, [f"train.{override}"])
 
 
@@ -208,7 +208,7 @@ def test_votes_are_refused_before_a_step_is_begun(tmp_path):
     first = manifest_of(experiment, votes=2)[0]
     linear = StageConfig(ModelConfig("mobilenetv3_large"))
     config = Config(teachers=(linear, StageConfig(ARCFACE)))
-    expected = f"resnet18: .*2 training pictures .of drawn_faces; first {first}. have"
+    expected = rf"resnet18.*\b2\b.*drawn_faces.*\b{first}\b"
     with pytest.raises(UserError, match=expected):
         stages.train_teacher(config, experiment, linear)
     assert not experiment.teacher("mobilenetv3_large").path.exists()

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import logging
+import re
 
 import cv2
 import keras
@@ -216,7 +217,7 @@ def test_inputs_are_what_the_model_is_shown_in_that_epoch(faces, grids):
     np.testing.assert_array_equal(pictures, first["image"])
     labels = first["target"].numpy().argmax(axis=1)
     assert captions == [CLASSES[label] for label in labels]
-    assert "epoch 3" in title
+    assert re.search(r"\b3\b", title)
 
 
 def test_the_worst_mistakes_are_those_that_were_surest(faces, validation, grids):
@@ -224,11 +225,11 @@ def test_the_worst_mistakes_are_those_that_were_surest(faces, validation, grids)
     boards._mistakes(validation)
     ((pictures, captions, title),) = grids
     # Every third answer is 6, which is right for row 6.
-    assert "7 mistakes in 24" in title
+    assert re.findall(r"\d+", title) == ["7", "24"]
     assert len(pictures) == len(captions) == 7
-    assert captions[0] == "label Happy\nanswer Surprise 95%"
+    assert re.findall("[A-Z]\\w+|[0-9]+%", captions[0]) == ["Happy", "Surprise", "95%"]
     np.testing.assert_array_equal(pictures[0], validation.picture(3))
-    assert all("answer Neutral" in caption for caption in captions[1:])
+    assert all("Neutral" in caption.split("\n")[1] for caption in captions[1:])
 
 
 def test_a_mixed_target_is_told_by_its_two_likeliest():

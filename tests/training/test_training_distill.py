@@ -30,7 +30,7 @@ def test_predictions_know_manifest_and_weights(trained, recipe):
     commands.distill_student(recipe(), trained, "kd")
     assert trained.student("kd").predictions.exists()
     # Stored and online soft labels are not mixed in one run.
-    with pytest.raises(UserError, match="teacher was 'stored', is 'live'"):
+    with pytest.raises(UserError, match="teacher.*'stored'.*'live'"):
         commands.distill_student(recipe("distill.teacher=live"), trained, "kd")
 
 
@@ -175,11 +175,11 @@ def test_teachers_that_predicted_other_views_are_not_fused(experiment, recipe):
     turned = recipe("augment.rotate_deg=40")
     for teacher in turned.teachers:
         commands.train_teacher(turned, experiment, teacher)
-    with pytest.raises(UserError, match="wide .*rotate_deg was 40.*, is"):
+    with pytest.raises(UserError, match=r"wide.*rotate_deg.*\b40\b"):
         fusion.run(recipe(), experiment)
     assert not experiment.fused.path.exists()
     fusion.run(turned, experiment)
-    with pytest.raises(UserError, match="narrow .*rotate_deg was 40"):
+    with pytest.raises(UserError, match=r"narrow.*rotate_deg.*\b40\b"):
         predict.predict_run(
             recipe(),
             experiment,

@@ -105,7 +105,7 @@ def test_online_teachers_have_no_folds(recipe):
 def test_online_teachers_are_those_of_the_config(trained, recipe):
     """Their weights fit other images too, whose predictions nobody scored."""
     other = recipe(*ONLINE, "face.grey=false", "distill.dkd.start=scratch")
-    with pytest.raises(UserError, match="face.grey was True, is False"):
+    with pytest.raises(UserError, match=r"face\.grey.*True.*False"):
         commands.distill_student(other, trained, "dkd")
     assert not trained.student("dkd").path.exists()
     with pytest.raises(UserError, match="soft_labels.stored 'kept'"):

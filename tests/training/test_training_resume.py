@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -264,7 +265,8 @@ def test_a_state_of_something_else_is_named(tmp_path, others):
     if others == "file":
         (data,) = tmp_path.glob("run/checkpoints/*.data-*")
         data.write_bytes(data.read_bytes()[:-200])
-    with pytest.raises(UserError, match=r"checkpoints/ckpt-1 cannot be gone on from"):
+    state = tmp_path / "run" / "checkpoints" / "ckpt-1"
+    with pytest.raises(UserError, match=re.escape(str(state))):
         checkpoint(5 if others == "model" else 4).restore()
 
 
@@ -279,5 +281,5 @@ def test_an_average_is_not_lost_unnoticed(tmp_path, before, now):
 
     checkpoint(before).save()
     checkpoint(before).restore()
-    with pytest.raises(UserError, match="train.ema|cannot be gone on from"):
+    with pytest.raises(UserError, match=r"train\.ema|ckpt-1"):
         checkpoint(now).restore()

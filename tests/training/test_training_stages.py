@@ -217,7 +217,7 @@ def test_a_weight_for_a_source_that_is_not_trained_on_is_told(faces):
     data = labelled(
         faces, "data.sources=[a, b, c]", "data.source_weights=[1, 1, 1]"
     )
-    with pytest.raises(UserError, match="gives c 1"):
+    with pytest.raises(UserError, match=r"data\.source_weights.*\bc\b.*\b1\b"):
         data.of(0)
 
 
@@ -242,6 +242,6 @@ def test_a_wrong_weight_is_told_before_a_step_is_begun(tmp_path):
         None,
         ["data.sources=[drawn_faces, fer2013]", "data.source_weights=[1, 2]"],
     )
-    with pytest.raises(UserError, match="gives fer2013 2, but it has no training"):
+    with pytest.raises(UserError, match=r"data\.source_weights.*\bfer2013\b.*\b2\b"):
         stages.train_student(config, experiment)
     assert not experiment.student("ce").path.exists()

@@ -86,7 +86,7 @@ def test_distillation_corrects_its_cross_entropy_and_no_teacher(imbalance):
 
 @pytest.mark.parametrize("imbalance", ["effective_number", "logit_adjustment"])
 def test_a_correction_by_counts_needs_them(imbalance):
-    with pytest.raises(ValueError, match="class_counts"):
+    with pytest.raises(ValueError, match=f"`class_counts`.*{imbalance}"):
         Supervised(TrainConfig(imbalance=imbalance))
 
 
@@ -121,7 +121,7 @@ def test_what_is_validated_are_the_models_own_probabilities(imbalance):
 @pytest.mark.parametrize("imbalance", IMBALANCE[1:])
 def test_classes_are_not_corrected_twice(imbalance):
     """The original both sampled evenly and weighted."""
-    with pytest.raises(UserError, match="corrected twice.*sampling=shuffle or"):
+    with pytest.raises(UserError, match="sampling=shuffle.*imbalance=none"):
         recipes.load(
             None, ["train.sampling=balanced", f"train.imbalance={imbalance}"]
         )
@@ -130,8 +130,9 @@ def test_classes_are_not_corrected_twice(imbalance):
 
 
 def test_an_unknown_correction_is_answered_with_the_nearest():
-    with pytest.raises(UserError, match="Did you mean 'logit_adjustment'"):
+    with pytest.raises(UserError, match="'logit_adjusted'") as raised:
         recipes.load(None, ["train.imbalance=logit_adjusted"])
+    assert raised.value.suggestion == "logit_adjustment"
 
 
 @pytest.mark.parametrize("imbalance", IMBALANCE)
@@ -171,7 +172,7 @@ def test_distillation_has_negative_learning_in_its_loss_on_labels():
     "override", ["negative=-1", "negative=.inf", "negative_entropy=1.5"]
 )
 def test_a_weight_or_gate_out_of_its_range_is_named(override):
-    with pytest.raises(UserError, match=f"train.{override.partition('=')[0]} must"):
+    with pytest.raises(UserError, match=rf"train\.{override.partition('=')[0]}\b"):
         recipes.load(None, [f"train.{override}"])
 
 
@@ -291,5 +292,6 @@ def test_a_task_is_the_same_in_a_graph(imbalance):
 
 
 def test_an_unknown_loss_is_answered_with_the_nearest():
-    with pytest.raises(UserError, match="Did you mean 'dkd'"):
+    with pytest.raises(UserError, match="'ddk'") as raised:
         Distilled("ddk", DistillConfig(start="ce"))
+    assert raised.value.suggestion == "dkd"

@@ -1,6 +1,7 @@
 """The user's own command in two processes, and gone on with in one."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -63,17 +64,18 @@ def test_one_process_does_not_go_on_unless_told(trained, environments):
     command = ("train", "--stage", "teachers", *RECIPE)
     code, said = run(trained, environments, *command)
     assert code == 2
-    assert "replicas was 2, is 1" in " ".join(said.split())
+    assert re.search(r"replicas\b.*\b2\b.*\b1\b", " ".join(said.split()))
     assert "Traceback" not in said
     code, said = run(trained, environments, *command, "--accept-changes")
     assert code == 0, said
     teacher = trained / "runs" / "quickstart-smoke" / "teachers" / "resnet18"
     record = json.loads((teacher / "train.json").read_text())
-    assert record["accepted_changes"] == ["replicas was 2, is 1"]
+    (change,) = record["accepted_changes"]
+    assert re.search(r"replicas\b.*\b2\b.*\b1\b", change)
 
 
 def test_the_whole_way_is_one_process_alone(trained, environments):
     process = start(trained, environments(2)[0], "run", *RECIPE)
     said, _ = process.communicate()
     assert process.returncode == 2
-    assert "walks in one process" in said
+    assert "TF_CONFIG" in said and "Traceback" not in said

@@ -103,7 +103,7 @@ def test_numbers_in_scientific_notation_are_numbers():
         ("trian.epochs=3", "train"),
         ("face.sise=48", "face.size"),
         ("distill.dkd.bta=1", "distill.dkd.beta"),
-        ("train.epoch=3", "train.epochs"),
+        ("train.epoch=3", "teachers[0].train.epochs"),
         ("train.best_by=macro-f1", "macro_f1"),
         ("export.precision=floot16", "float16"),
     ],

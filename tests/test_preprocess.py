@@ -1,7 +1,6 @@
 """The one definition of a face that training and live share."""
 
 import json
-import re
 
 import cv2
 import numpy as np
@@ -56,17 +55,17 @@ def test_without_grey_and_clahe_a_picture_of_the_right_size_is_unchanged():
 
 
 @pytest.mark.parametrize(
-    "picture",
+    ("image", "received"),
     [
-        np.zeros((4, 4), np.uint16),
-        np.zeros((4, 4, 2), np.uint8),
-        np.zeros((0, 4, 3), np.uint8),
-        np.zeros(4, np.uint8),
+        (np.zeros((4, 4), np.uint16), "uint16"),
+        (np.zeros((4, 4, 2), np.uint8), r"\b2\b"),
+        (np.zeros((0, 4, 3), np.uint8), r"\[0, 4, 3\]"),
+        (np.zeros(4, np.uint8), r"\[4\]"),
     ],
 )
-def test_what_is_no_picture_is_refused(picture):
-    with pytest.raises(ValueError, match=re.escape(f"{list(picture.shape)}")):
-        prepare(picture, FaceSpec())
+def test_what_is_no_image_is_refused(image, received):
+    with pytest.raises(ValueError, match=received):
+        prepare(image, FaceSpec())
 
 
 def test_the_square_by_hand():

@@ -170,7 +170,7 @@ def test_what_calibration_changed_is_said_where_it_did(content, drawn, page):
     row = row_of(told, "Figures by class, all sources", "Fear")
     assert row[-2:] == ["raw", "0.123"]
     assert "0.321" in row_of(told, "Figures on test", "student-kd")
-    assert text_of(told).count("vector") == text_of(page).count("vector") + 1
+    assert "vector" in text_of(told) and "vector" not in text_of(page)
     absent = row_of(told, "Figures by class, all sources", "Disgust")
     assert absent == ["Disgust", "0", "–", "–", "–"]
 
@@ -204,7 +204,7 @@ def test_votes_are_shown_of_the_source_that_has_them(page, models):
     assert f"{calibrated['votes']['most_expected_accuracy']:.3f}" in best
     agreed = row_of(page, "Records of b on which most voters agree", "student-kd")
     assert agreed[1:3] == ["157", f"{calibrated['agreed']['accuracy']:.3f}"]
-    assert "the votes of a" not in page
+    assert "votes of a" not in page
 
 
 def test_models_are_compared_in_pairs(page, content):

@@ -56,18 +56,19 @@ def card(**changes):
     "needed",
     [
         "# quickstart",
-        "commit `abc123`",
-        "in float16; input 48x48 pixels, grey",
+        "`abc123`",
+        "float16",
+        "48x48",
         "Article 5(1)(f)",
         "workplace",
         "education",
-        "medical or safety reasons",
+        "medical",
         "**fer2013**: research only",
-        "**wild** (tested on, never trained on): unknown",
-        "**Research use only.**",
-        "Temperature 1.234",
-        "Below a confidence of 0.550",
-        "right 90% of the time",
+        "**wild**",
+        "Research",
+        " 1.234",
+        " 0.550 ",
+        " 90% ",
         "## Limits",
         "| val | 1234 | 0.613 | 0.500 | 1.100 | 0.021 | 0.520 |",
         "| test: fer2013 | 99 |",
@@ -81,9 +82,9 @@ def test_the_card_says(needed):
 def test_the_card_says_where_no_threshold_was_good_enough():
     never = dataclasses.replace(CALIBRATION, threshold=1.0, threshold_reached=False)
     reached, text = card(), card(calibration=never)
-    assert re.search(r"\b90%", reached) and re.search(r"\b90%", text)
-    assert f"{CALIBRATION.threshold:.3f}" in reached
-    assert f"{CALIBRATION.threshold:.3f}" not in text
+    assert "90%" in reached and "90%" in text
+    shown = f"{CALIBRATION.threshold:.3f}"
+    assert reached.count(shown) == text.count(shown) + 1
 
 
 def test_two_labels_of_the_same_images_get_a_line_more():

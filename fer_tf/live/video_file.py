@@ -186,7 +186,7 @@ def upright(pixels: np.ndarray, decoded: Any) -> np.ndarray:
     if matrix is None:
         return pixels
     # The point (x, y) is shown at (a x + c y, b x + d y).
-    (a, b), (c, d) = np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)[:2, :2]
+    (a, b, _), (c, d, _), _ = np.frombuffer(bytes(matrix), "=i4").reshape(3, 3).tolist()
     if abs(b) > abs(a):
         pixels, to_left, to_top = cv2.transpose(pixels), c < 0, b < 0
     else:
@@ -202,6 +202,9 @@ def _video_stream(container: Any, name: str) -> Any:
     if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
         container.close()
         raise OutsideError(f"{name} holds no video stream.")
+    if stream.codec_context is None:
+        container.close()
+        raise OutsideError(f"{name} is encoded in a way that cannot be decoded.")
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = video_library.threads()
     return stream

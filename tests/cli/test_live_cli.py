@@ -134,7 +134,7 @@ def test_what_is_outside_answers_3(detector, tiny_bundle, tmp_path):
     broken.write_bytes(b"not a film")
     result = run("live", "--source", broken, "--bundle", tiny_bundle, "--headless")
     assert result.exit_code == 3
-    assert "broken.mp4 cannot be opened as a film" in result.output
+    assert str(broken) in result.output
 
 
 def test_a_window_without_a_display_answers_3(
@@ -226,7 +226,7 @@ def test_predict_of_cropped_faces_looks_for_no_detector(
 
 def test_score_prints_a_table_and_writes_json(detector, tiny_bundle, film, tmp_path):
     session, labels = tmp_path / "session", tmp_path / "labels.csv"
-    labels.write_text("start_ms,end_ms,label\n-1000,1000,happy\n")
+    labels.write_text("start_ms,end_ms,label\n-600,650,happy\n")
     reads = ("--source", film, "--bundle", tiny_bundle, "--headless")
     run("live", *reads, "--out", session)
     out = tmp_path / "score.json"

@@ -1,5 +1,6 @@
 """Video files as people have them, read as players show them."""
 
+import types
 from fractions import Fraction
 
 import av
@@ -307,3 +308,19 @@ def test_a_video_can_be_closed_before_its_end(tmp_path):
     source = camera.open_source(str(tmp_path / "a.mp4"))
     source.close()
     assert isinstance(source, video_file.VideoFile)
+
+
+def test_an_unknown_codec_is_named(tmp_path):
+    path = make(tmp_path / "a.mp4", EVERY_40_MS)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(OutsideError, match=str(path)):
+        camera.open_source(str(path))
+
+
+def test_a_display_matrix_may_have_any_numbers():
+    matrix = np.array([2**31 - 1, -(2**31), 0, -(2**31), 0, 0, 0, 0, 0], np.int64)
+    decoded = types.SimpleNamespace(
+        side_data={"DISPLAYMATRIX": matrix.astype(np.int32).tobytes()}
+    )
+    turned = video_file.upright(CORNERS, decoded)
+    np.testing.assert_array_equal(turned, CORNERS.swapaxes(0, 1)[::-1, ::-1])

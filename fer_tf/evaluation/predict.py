@@ -117,7 +117,7 @@ def trained(config: Config, stage: StageConfig, weights: Path) -> keras.Model:
     """
     check_recipe(config, stage, RunFolder(weights.parent))
     model = stages.build(config, stage)
-    model.load_weights(weights)
+    models.weights.load(model, weights)
     return model
 
 

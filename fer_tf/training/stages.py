@@ -219,7 +219,8 @@ def _lesson(
     teachers = {}
     for stage in config.teachers:
         model = build(config, stage)
-        model.load_weights(experiment.teacher(stage.model.name).weights)
+        weights = experiment.teacher(stage.model.name).weights
+        first_weights.load(model, weights)
         teachers[stage.model.name] = model
     pool = Pool.load(experiment.soft_labels.with_suffix(".json"))
     data = epochs.labelled(config, faces, train, epochs.FIRST_LIVE_VIEW)

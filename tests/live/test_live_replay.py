@@ -162,6 +162,17 @@ def test_the_same_bundle_answers_the_same_byte_for_byte(
     assert before["unsure_reasons"]["too_dark"] == len(dark)
 
 
+def test_a_replay_describes_the_sessions_own_source(session, every_pixel, tmp_path):
+    replay.replay(session, every_pixel, tmp_path / "again")
+    before, after = (
+        files.read_json(folder / "session.json")
+        for folder in (session, tmp_path / "again")
+    )
+    keys = ("started_at", "start_offset_ms", "fps", "width", "height")
+    assert [after[key] for key in keys] == [before[key] for key in keys]
+    assert (before["width"], before["height"]) == (160, 96)
+
+
 def test_two_replays_are_one_file(session, every_pixel, tmp_path):
     for name in ("one", "other"):
         replay.replay(session, every_pixel, tmp_path / name)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
+from fer_tf import image_files
 from fer_tf import write_lock
 from fer_tf.config import DataConfig
 from fer_tf.data import records
@@ -121,8 +122,24 @@ def _builder_class(source: str, raw: Path, data_dir: Path) -> type[RecordBuilder
     own = BUILDERS[own_pictures.NAME]
     if own_pictures.looks_like(raw / source) or (data_dir / own.name / source).is_dir():
         return own
+    if (raw / source).is_dir():
+        raise UserError(
+            f"{raw / source} holds {_shown(raw / source)}: expected "
+            f"{own_pictures.LABELS} with the columns "
+            f"{','.join(own_pictures.NEEDED)} beside the images, or a folder for each "
+            f"class, such as happy/. For a known corpus, name the folder after it: "
+            f"{', '.join(sorted(BUILDERS))}."
+        )
     raise UserError(
         f"{unknown_name('source', source, BUILDERS)} Pictures of your own would be in "
         f"{raw / source}, with {own_pictures.LABELS} and {own_pictures.IMAGES}/ "
         "or a folder for each class."
     )
+
+
+def _shown(folder: Path) -> str:
+    """Return what a folder holds in which no labels were found."""
+    walk = image_files.walk(folder)
+    names = [path.name for path in image_files.subfolders(folder)]
+    listed = f" in the folders {', '.join(names[:8])}" if names else " and no folders"
+    return f"{len(walk.images)} images{listed}"

@@ -15,6 +15,7 @@ from fer_tf.data.records import REJECTS_FILE
 from fer_tf.errors import UserError
 from fer_tf.sources import Record
 from fer_tf.sources.entry import Entry
+from fer_tf.sources.entry import Skipped
 from fer_tf.sources.entry import records
 from fer_tf.sources.entry import splits
 from fer_tf.sources.rejects import Rejects
@@ -30,8 +31,11 @@ class Source(Protocol):
     def find(self, folder: Path) -> Path:
         """Return the folder with the corpus' files; UserError where any is missing."""
 
-    def entries(self, root: Path) -> Iterator[Entry]:
+    def entries(self, root: Path) -> Iterator[Entry | Skipped]:
         """Yield the corpus' rows."""
+
+    def layout(self, root: Path) -> str:
+        """Return which of the corpus' layouts was recognized."""
 
 
 def untracked(records: Iterator[Record], doing: str) -> Iterator[Record]:
@@ -69,9 +73,15 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """The corpus' name, which its records' keys begin with."""
         return self.name
 
-    def entries(self, dl_manager: tfds.download.DownloadManager) -> Iterator[Entry]:
+    def entries(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> Iterator[Entry | Skipped]:
         """Yield the corpus' rows, those of all splits."""
         return self.SOURCE.entries(Path(dl_manager.manual_dir))
+
+    def layout(self, dl_manager: tfds.download.DownloadManager) -> str:
+        """Return which of the corpus' layouts was recognized."""
+        return self.SOURCE.layout(Path(dl_manager.manual_dir))
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
@@ -86,6 +96,8 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self._rejects = Rejects(self.corpus)
         super()._download_and_prepare(dl_manager, download_config)
         self._rejects.check()
+        self._rejects.layout = self.layout(dl_manager)
+        self._rejects.log_report()
         # TFDS gives the folder its name when all is in it, this file too.
         text = json.dumps(self._rejects.to_dict(), indent=2) + "\n"
         (self.data_path / REJECTS_FILE).write_text(text)

@@ -47,8 +47,8 @@ def predict(
     """Read the faces in pictures, and in folders of pictures.
 
     --out receives a row per face: box, probabilities, label, whether it is unsure and
-    why, and its prediction set. A .json also names the pictures without a face and
-    those that cannot be read.
+    why, and its prediction set. A .json also names the pictures without a face, those
+    that cannot be read, and the files that were skipped.
 
     \b
     fer-tf predict holiday.jpg album/ --bundle runs/quickstart/bundle --out faces.csv
@@ -73,7 +73,8 @@ def predict(
     terminal.say(
         f"{out}: {len(found.faces)} faces in {found.pictures} pictures; "
         f"{len(found.without_face)} without a face, "
-        f"{len(found.unreadable)} that cannot be read"
+        f"{len(found.unreadable)} that cannot be read; {len(found.skipped)} other "
+        "files or folders skipped"
     )
 
 

@@ -1,5 +1,6 @@
 """Frames from a camera, a video file, an image, a folder of images or a URL."""
 
+import logging
 import re
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from fer_tf import image_files
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 from fer_tf.live import opencv_log
@@ -24,8 +26,7 @@ from fer_tf.live.frames import Silence
 from fer_tf.live.frames import Source
 from fer_tf.live.frames import rate_of
 from fer_tf.live.frames import read_from
-from fer_tf.live.pictures import SUFFIXES
-from fer_tf.live.pictures import pictures_in
+from fer_tf.live.pictures import find_images
 
 # Whoever waits for a camera looks up so often, to hear of keys.
 TICK_S = 0.05
@@ -47,6 +48,8 @@ LONGEST_NUMBER = 10
 FILE_SCHEMES = ("http", "https", "ftp", "sftp", "file")
 
 Capture = Callable[[str | int], Any]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -119,12 +122,16 @@ def open_source(
     if not path.exists():
         raise UserError(f"there is no {path}. Give a camera's number, a file or a URL.")
     if path.is_dir():
-        return Pictures(pictures_in(path))
+        walk = find_images(path)
+        for line in image_files.counted(walk.skipped):
+            log.info("%s", line)
+        return Pictures(walk.images)
     if path.is_char_device():
         return Camera(lambda: capture(source), source, clock)
     if not path.stat().st_size:
         raise UserError(f"{path} is empty (0 bytes).")
-    if path.suffix.lower() in SUFFIXES:
+    # A GIF may be animated, and is read as a video.
+    if path.is_file() and path.suffix.lower() != ".gif" and image_files.is_image(path):
         return Pictures([path])
     container = video_library.open_video(path, name=source)
     return video_file.VideoFile(container, source)

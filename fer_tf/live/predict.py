@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from fer_tf import files
+from fer_tf import image_files
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 from fer_tf.labels import CLASSES
 from fer_tf.live.detection import Detection
-from fer_tf.live.pictures import pictures_in
-from fer_tf.live.pictures import read_picture
+from fer_tf.live.pictures import find_images
+from fer_tf.live.pictures import read_image
 from fer_tf.live.recogniser import Face
 from fer_tf.live.recogniser import Recogniser
 from fer_tf.live.session import box_columns
@@ -51,12 +52,14 @@ class Found:
         pictures: how many were looked at.
         without_face: the paths of those in which no face was found.
         unreadable: why a picture cannot be read, by its path.
+        skipped: Why a file or folder in a given folder was not tried, by its path.
     """
 
     pictures: int = 0
     faces: list[dict[str, Any]] = field(default_factory=list)
     without_face: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 def predict(paths: Iterable[Path], recogniser: Recogniser, out: Path) -> Found:
@@ -80,8 +83,11 @@ def predict(paths: Iterable[Path], recogniser: Recogniser, out: Path) -> Found:
     # A folder that cannot be made is told of before any work as well.
     out.parent.mkdir(parents=True, exist_ok=True)
     found = Found()
-    # All of them first: a mistyped path is told of before any work.
-    for path in list(_pictures(paths)):
+    # All of them first: a mistyped path is reported before any work.
+    paths = list(_images(paths, found.skipped))
+    for line in image_files.counted(found.skipped):
+        log.info("%s", line)
+    for path in paths:
         _look(path, recogniser, found)
     if len(found.unreadable) == found.pictures:
         raise OutsideError(f"none of {found.pictures} pictures can be decoded.")
@@ -113,21 +119,28 @@ def _whole_picture(frame_bgr: np.ndarray) -> list[Detection]:
     return [Detection(np.array([0.0, 0.0, width, height]), unknown, score=1.0)]
 
 
-def _pictures(paths: Iterable[Path]) -> Iterator[Path]:
+def _images(paths: Iterable[Path], skipped: dict[str, str]) -> Iterator[Path]:
+    """Yield the image files of `paths`; what a folder holds besides is `skipped`."""
     for path in paths:
-        if not path.exists():
+        kind = image_files.kind_of(path)
+        if kind == "missing":
             raise UserError(f"there is no {path}.")
-        if path.is_dir():
-            yield from pictures_in(path)
-        else:
+        if kind == "a folder":
+            walk = find_images(path)
+            skipped |= {str(name): reason for name, reason in walk.skipped.items()}
+            yield from walk.images
+        elif kind == "a regular file":
             yield path
+        else:
+            raise UserError(f"{path} is {kind}, expected an image file or a folder.")
 
 
 def _look(path: Path, recogniser: Recogniser, found: Found) -> None:
-    """Add what is in a picture to `found`; what is amiss is logged as well."""
+    """Add what is in an image to `found`; faults are logged as well."""
     found.pictures += 1
     try:
-        faces = recogniser(read_picture(path))
+        image = read_image(path)
+        faces = recogniser(image.pixels_bgr)
     except OutsideError as error:
         log.warning("%s", error)
         found.unreadable[str(path)] = str(error)
@@ -136,15 +149,16 @@ def _look(path: Path, recogniser: Recogniser, found: Found) -> None:
         log.warning("%s: no face found, so there is no row for it.", path)
         found.without_face.append(str(path))
     for face_id, face in enumerate(faces, start=1):
-        found.faces.append(_row(path, face_id, face))
+        found.faces.append(_row(path, face_id, face, image.scale))
 
 
-def _row(path: Path, face_id: int, face: Face) -> dict[str, Any]:
+def _row(path: Path, face_id: int, face: Face, scale: float) -> dict[str, Any]:
+    """Return a face's row; `scale` is pixels of the file per pixel of the box."""
     held = face.prediction_set
     return {
         "path": str(path),
         "face_id": face_id,
-        **box_columns(face.box_xywh_px),
+        **box_columns(face.box_xywh_px * scale),
         **class_columns(face.probabilities),
         "label": face.label.lower(),
         "confidence": round(face.confidence, 5),

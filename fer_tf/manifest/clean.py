@@ -212,9 +212,9 @@ def _look_at_picture(record: Record, sketches: Sketches) -> dict[str, Any]:
 
 
 def _decode(data: bytes) -> tuple[np.ndarray, str]:
-    """Return the pixels, and what makes the picture unfit; "" where nothing does."""
+    """Return the pixels, and what makes the image unfit; "" where nothing does."""
     try:
-        return picture.decode_strict(data), ""
+        return picture.read_still(data).pixels, ""
     except ValueError as error:
         return picture.decode(data), f"unfit: {error}"
 

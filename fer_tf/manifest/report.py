@@ -16,6 +16,8 @@ from fer_tf.sources import MANIFEST_SPLITS
 NOT_OURS = "none of ours"
 LEAK = re.compile(r"(?P<why>.*? (of|as)) (?P<key>.*/.*) in (?P<into>\w+)")
 SAME_PICTURE = re.compile(r"same picture as .*")
+# What a build reports besides: see `fer_tf.sources.rejects.Rejects`.
+READING = ("layout", "classes", "notes", "skipped")
 LARGEST_GROUPS = 10
 SHOWN_KEYS = 30
 
@@ -30,7 +32,8 @@ def report(
 
     Args:
         rejects: by source, what could not be made a record when it was built:
-            `attempted` rows, and `rejected`, reasons by file and row.
+            `attempted` rows, and `rejected`, reasons by file and row; and, of newer
+            builds, `READING`.
     """
     return {
         **_counts(table),
@@ -39,6 +42,7 @@ def report(
                 **_counts(rows),
                 "attempted": rejects[source]["attempted"],
                 "rejected": rejects[source]["rejected"],
+                **{name: rejects[source].get(name, {}) for name in READING},
                 "by_split": _by_split(rows),
             }
             for source, rows in table.groupby("source")

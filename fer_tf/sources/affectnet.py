@@ -4,9 +4,10 @@
   publisher, and `annotations/<id>_exp.npy`.
 - Lists: `training.csv` and `validation.csv`, with a box for the face in each picture of
   `Manually_Annotated_Images/`; a face is cropped once.
-- Folders: `{train,val}/<number or name of the class>/`.
+- Folders: `{train,val,test}/<number or name of the class>/`, with or without `test/`.
 
-The publisher's validation set is the only one that it keeps apart: here it is the test.
+The publisher's validation set is the only one that it keeps apart: it is the test here,
+unless a folder `test/` lies beside it.
 """
 
 import io
@@ -15,22 +16,27 @@ import zipfile
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from fer_tf import image_files
 from fer_tf import labels
 from fer_tf.errors import UserError
+from fer_tf.picture import Decoded
 from fer_tf.sources import disk
 from fer_tf.sources import folders
 from fer_tf.sources import text
 from fer_tf.sources.crop import Crop
-from fer_tf.sources.crop import crop
+from fer_tf.sources.crop import crop_image
 from fer_tf.sources.crop import whole
 from fer_tf.sources.entry import Entry
+from fer_tf.sources.entry import Skipped
 from fer_tf.sources.entry import records
 from fer_tf.sources.record import Record
+from fer_tf.sources.record import converted
 from fer_tf.sources.rejects import Rejects
 
 NAME = "affectnet"
@@ -45,17 +51,17 @@ HEADER = (
     "valence",
     "arousal",
 )
-NO_FACE = "10"
 SPLIT_OF_SET: Mapping[str, str] = {"train_set": "train", "val_set": "test"}
 SPLIT_OF_LIST: Mapping[str, str] = {"training.csv": "train", "validation.csv": "test"}
-SPLIT_OF_FOLDER: Mapping[str, str] = {
+WITHOUT_TEST: Mapping[str, str] = {
     "train": "train",
     "val": "test",
     "valid": "test",
     "validation": "test",
-    "test": "test",
 }
+WITH_TEST: Mapping[str, str] = folders.SPLIT_NAMES
 LISTS = "Manually_Annotated_file_lists"
+AUTOMATIC = "Automatically_Annotated_file_lists"
 PICTURES = "Manually_Annotated_Images"
 ANNOTATION = "_exp.npy"
 # What NumPy was seen to raise on annotations with random bytes changed.
@@ -74,7 +80,11 @@ DAMAGED = (
 
 
 def find(folder: Path) -> Path:
-    """Return `folder`; UserError where it holds none of the forms, or half of one."""
+    """Return `folder`.
+
+    Raises:
+        UserError: The folder holds none of the forms, or half of one.
+    """
     if _sets(folder):
         for name in SPLIT_OF_SET:
             disk.find(NAME, [folder / name], ["images", "annotations"])
@@ -82,14 +92,20 @@ def find(folder: Path) -> Path:
         _pictures(folder)
         if len(found) < len(SPLIT_OF_LIST):
             disk.find(NAME, [found[0].parent], list(SPLIT_OF_LIST))
-    elif not (folder.is_dir() and folders.split_folders(folder, SPLIT_OF_FOLDER)):
-        raise UserError(
-            f"{NAME} needs train_set/ and val_set/, or training.csv, validation.csv "
-            f"and {PICTURES}/, or train/ and val/ in {folder}; it has none of them."
-        )
     else:
-        folders.check_both(NAME, folder, SPLIT_OF_FOLDER)
+        _check_folders(folder)
     return folder
+
+
+def layout(root: Path) -> str:
+    """Return which of the forms was recognized, for the build's report."""
+    if _sets(root):
+        return "train_set/ and val_set/ with annotations; val_set is test"
+    if _lists(root):
+        return "lists with a box for each face; validation.csv is test"
+    inner = folders.unwrapped(root)
+    shown = folders.shown_splits(inner, _split_of_folder(inner))
+    return f"folders of splits and classes; {shown}"
 
 
 def read(root: Path, rejects: Rejects, split: str = "") -> Iterator[Record]:
@@ -101,24 +117,78 @@ def read(root: Path, rejects: Rejects, split: str = "") -> Iterator[Record]:
     return records(entries(root), rejects, split)
 
 
-def entries(root: Path) -> Iterator[Entry]:
+def entries(root: Path) -> Iterator[Entry | Skipped]:
     """Yield what `read` reads."""
     root = find(root)
     if _sets(root):
         return _of_sets(root)
     if _lists(root):
         return _of_lists(root)
-    return folders.entries(root, NAME, SPLIT_OF_FOLDER, _class)
+    inner = folders.unwrapped(root)
+    return folders.entries(inner, NAME, _split_of_folder(inner), _class, base=root)
+
+
+def _split_of_folder(root: Path) -> Mapping[str, str]:
+    names = [path.name.lower() for path in folders.split_folders(root)]
+    return WITH_TEST if "test" in names else WITHOUT_TEST
+
+
+def _check_folders(folder: Path) -> None:
+    """Refuse folders that are no splits, lack one, or whose numbers are another's.
+
+    Raises:
+        UserError: They are; it says what was recognized.
+    """
+    root = folders.unwrapped(folder) if folder.is_dir() else folder
+    if not folder.is_dir() or not folders.split_folders(root):
+        raise UserError(
+            f"{NAME} needs train_set/ and val_set/, or training.csv, validation.csv "
+            f"and {PICTURES}/, or train/ and val/ in {folder}; it has none of them"
+            f"{_recognized(folder)}."
+        )
+    found = {WITH_TEST[path.name.lower()] for path in folders.split_folders(root)}
+    if "train" not in found or len(found) < 2:
+        folders.check_both(NAME, root, WITHOUT_TEST)
+    numbers = folders.numbers(root)
+    if numbers and (numbers[0] != "0" or numbers[-1] not in labels.AFFECTNET):
+        raise UserError(
+            f"{root} has class folders named {', '.join(numbers)}. AffectNet counts "
+            f"from 0: {folders.shown_numbers(labels.AFFECTNET)}. The numbers may mean "
+            "something else here: rename the folders to the names of their classes."
+        )
+
+
+def _recognized(folder: Path) -> str:
+    """Return what else a folder holds, as a hint; "" if it is nothing that is known."""
+    if not folder.is_dir():
+        return ""
+    if (folder / AUTOMATIC).is_dir():
+        return (
+            f". {AUTOMATIC}/ was recognized: these faces were labelled by a program, "
+            "and are not read; the lists of manually annotated ones are missing"
+        )
+    root = folders.unwrapped(folder)
+    if any(map(folders.is_class, folders.class_names(root))):
+        return (
+            ". Folders of classes without folders of splits were recognized in "
+            f"{root}, as Kaggle's affectnet-training-data has them: AffectNet's "
+            "validation set is missing. To train on them, build them under a name of "
+            f"your own: rename {folder.name}/, for example to affect_kaggle"
+        )
+    return ""
 
 
 def _sets(root: Path) -> list[str]:
     return [name for name in SPLIT_OF_SET if (root / name).is_dir()]
 
 
-def _of_sets(root: Path) -> Iterator[Entry]:
+def _of_sets(root: Path) -> Iterator[Entry | Skipped]:
     for name in _sets(root):
         for path in sorted((root / name / "annotations").glob(f"*{ANNOTATION}")):
             where = path.relative_to(root).as_posix()
+            if image_files.is_hidden(path.name):
+                yield Skipped(where, image_files.HIDDEN)
+                continue
             make = partial(_annotated, root / name, path.name)
             yield Entry(where, SPLIT_OF_SET[name], make)
 
@@ -126,9 +196,10 @@ def _of_sets(root: Path) -> Iterator[Entry]:
 def _annotated(folder: Path, annotation: str) -> Record:
     number = annotation.removesuffix(ANNOTATION)
     code = _code(disk.read_bytes(folder / "annotations", annotation))
-    image = disk.encoded(folder / "images", f"{number}.jpg")
+    image, kind = disk.encoded(folder / "images", f"{number}.jpg")
     key = f"{folder.name}/{number}"
-    return _record(key, SPLIT_OF_SET[folder.name], code, Crop(image))
+    record = _record(key, SPLIT_OF_SET[folder.name], code, Crop(image))
+    return replace(record, notes=converted(kind))
 
 
 def _code(data: bytes) -> str:
@@ -175,17 +246,21 @@ def _of_lists(root: Path) -> Iterator[Entry]:
 
 def _listed(pictures: Path, split: str, cells: Sequence[str]) -> Record:
     name, *box, _, code, _, _ = text.cells(cells, len(HEADER))
+    # One way to write it: faces of one image are one group.
+    name = disk.posix(name)
     labels.of_code(code, labels.AFFECTNET)
-    cropped = _cropped(disk.pixels(pictures, name), box, code)
-    return _record(name, split, code, cropped, photo=name)
+    image = disk.image(pictures, name)
+    record = _record(name, split, code, _cropped(image, box, code), photo=name)
+    return replace(record, notes=converted(image.converted))
 
 
-def _cropped(pixels: np.ndarray, box: Sequence[str], code: str) -> Crop:
+def _cropped(image: Decoded, box: Sequence[str], code: str) -> Crop:
     try:
-        return crop(pixels, [text.number(cell) for cell in box])
+        return crop_image(image, [text.number(cell) for cell in box])
     except ValueError:
-        if code == NO_FACE:
-            return whole(pixels)
+        # What is none of our classes has no box where no face was found.
+        if not labels.AFFECTNET[code]:
+            return whole(image.pixels)
         raise
 
 

@@ -31,6 +31,15 @@ class Crop:
     square_xywh_px: tuple[float, ...] = ()
 
 
+def crop_image(image: picture.Decoded, box_xywh_px: Sequence[float]) -> Crop:
+    """Crop the face at a box, in the file's own pixels, out of a decoded image.
+
+    Raises:
+        ValueError: As `crop`.
+    """
+    return crop(image.pixels, [value / image.scale for value in box_xywh_px])
+
+
 def crop(pixels: np.ndarray, box_xywh_px: Sequence[float]) -> Crop:
     """Cut the face at a box out of a picture, uint8 [height, width, 3].
 

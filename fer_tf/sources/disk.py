@@ -1,15 +1,15 @@
-"""What lies in a corpus' folder: found, and read without trust."""
+"""Files in a corpus' folder: found, and read without trust."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
 from pathlib import PureWindowsPath
 
-import numpy as np
-
+from fer_tf import image_files
 from fer_tf import picture
 from fer_tf.errors import UserError
 
-# Programs of all kinds read these; a picture of another format is stored as PNG.
+# Programs of all kinds read these; an image of another format is stored as PNG.
 STORED_AS_IS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 
@@ -36,55 +36,99 @@ def find(corpus: str, folders: Sequence[Path], needs: Sequence[str]) -> Path:
 def inside(folder: Path, name: str) -> Path:
     """Return the path that a label file calls `name`, which must lie in `folder`.
 
+    Both slashes part folders, as on Windows, where many label files are written.
+
     Raises:
-        ValueError: it is absolute, climbs with `..`, or is a link to somewhere else.
+        ValueError: The name is absolute, climbs with `..`, or is a link to somewhere
+            else.
     """
     # Windows' rules are the stricter ones: both slashes part, and drives count.
     path = PureWindowsPath(name)
     if path.anchor or ".." in path.parts:
-        raise ValueError(f"expected a path below its folder, received {name[:80]!r}.")
+        raise ValueError(
+            f"expected a path relative to {folder.name}/, received {name[:80]!r}."
+        )
+    found = folder / name
     try:
-        within = (folder / name).resolve().is_relative_to(folder.resolve())
+        if "\\" in name and not found.exists():
+            found = folder / path.as_posix()
+        within = found.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError):
         # Too long a name, or links in a circle.
         raise ValueError(f"the path {name[:80]!r} cannot be followed.") from None
     if not within:
         raise ValueError(f"{name[:80]!r} is a link that leaves its folder.")
-    return folder / name
+    return found
 
 
-def pixels(folder: Path, name: str) -> np.ndarray:
-    """Return the picture `name` in `folder`, uint8 [height, width, 3], RGB.
+def posix(name: str) -> str:
+    """Return a relative path of a label file with slashes, however it was written."""
+    return name.replace("\\", "/")
+
+
+def image(folder: Path, name: str) -> picture.Decoded:
+    """Return the image `name` in `folder`, decoded.
 
     Raises:
-        ValueError: as `inside`; or it is missing, or nothing a corpus may hold.
+        ValueError: As `inside`; or the image is missing, damaged or animated.
     """
-    return _decoded(name, read_bytes(folder, name))
+    return _decoded(name, _read(folder, name, image_files.read_image_file))
 
 
-def encoded(folder: Path, name: str) -> bytes:
-    """Return the picture `name` in `folder`, checked, in its publisher's own bytes.
+def encoded(folder: Path, name: str) -> tuple[bytes, str]:
+    """Return the image `name` in `folder`, and what it was converted from.
 
-    One that is neither PNG nor JPEG is encoded as PNG. Errors as in `pixels`.
+    A PNG or a JPEG that needs no conversion is returned in its publisher's own bytes;
+    any other image is encoded as PNG, so that every program sees the same pixels.
+
+    Raises:
+        ValueError: As `image`.
     """
-    data = read_bytes(folder, name)
+    data = _read(folder, name, image_files.read_image_file)
     decoded = _decoded(name, data)
-    return data if data.startswith(STORED_AS_IS) else picture.encode_png(decoded)
+    if data.startswith(STORED_AS_IS) and not decoded.converted:
+        return data, ""
+    return picture.encode_png(decoded.pixels), decoded.converted
 
 
 def read_bytes(folder: Path, name: str) -> bytes:
-    """Return a file's bytes; ValueError as in `inside`, or where it cannot be read."""
+    """Return the bytes of a regular file.
+
+    Raises:
+        ValueError: As `inside`; or the file is missing, or cannot be read.
+    """
+    return _read(folder, name, _all_bytes)
+
+
+def _all_bytes(path: Path) -> bytes:
+    with image_files.open_regular(path) as file:
+        return file.read()
+
+
+def _read(folder: Path, name: str, read: Callable[[Path], bytes]) -> bytes:
     path = inside(folder, name)
     try:
-        return path.read_bytes()
+        return read(path)
     except FileNotFoundError:
-        raise ValueError(f"there is no file {name[:80]}.") from None
+        raise ValueError(
+            f"there is no file {name[:80]}{_other_case(path)}."
+        ) from None
     except OSError as error:
         raise ValueError(f"{name[:80]} cannot be read: {error.strerror}.") from None
 
 
-def _decoded(name: str, data: bytes) -> np.ndarray:
+def _decoded(name: str, data: bytes) -> picture.Decoded:
     try:
-        return picture.decode_strict(data)
+        return picture.read_still(data)
     except ValueError as error:
         raise ValueError(f"{name[:80]}: {error}") from None
+
+
+def _other_case(path: Path) -> str:
+    """Return a hint where only upper and lower case of the file's name differ."""
+    try:
+        names = [each.name for each in path.parent.iterdir()]
+    except OSError:
+        return ""
+    alike = [each for each in names if each.lower() == path.name.lower()]
+    return f"; {alike[0]} differs in upper and lower case only" if alike else ""

@@ -1,4 +1,4 @@
-"""A row of a publisher's label file, or a picture in its folders, not yet read."""
+"""Rows of a label file or images in folders, not yet read."""
 
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -25,30 +25,47 @@ class Entry:
     make: Callable[[], Record]
 
 
+@dataclass(frozen=True)
+class Skipped:
+    """A file or folder that is no row of the corpus and is not tried.
+
+    Attributes:
+        where: Its path, relative to the corpus' folder.
+        why: The reason.
+    """
+
+    where: str
+    why: str
+
+
 def records(
-    entries: Iterable[Entry], rejects: Rejects, split: str = ""
+    entries: Iterable[Entry | Skipped], rejects: Rejects, split: str = ""
 ) -> Iterator[Record]:
     """Yield the records of `entries`, one at a time; with a `split`, only its own.
 
     Over the passes of all splits every entry is tried once: one whose split cannot be
-    told belongs to `train`. The second record of one key is a reject.
+    told belongs to `train`. The second record of one key is a reject. What was skipped
+    is counted, and never too much.
 
     Raises:
         UserError: too many were rejected. After passes of single splits it is for
             the caller to ask, by `rejects.check()`.
     """
     for entry in entries:
-        if split in ("", entry.split or "train"):
+        if isinstance(entry, Skipped):
+            rejects.skip(entry.where, entry.why)
+        elif split in ("", entry.split or "train"):
             record = rejects.attempt(entry.where, _new, entry, rejects.keys)
             if record is not None:
+                rejects.note(record)
                 yield record
     if not split:
         rejects.check()
 
 
-def splits(entries: Iterable[Entry]) -> tuple[str, ...]:
+def splits(entries: Iterable[Entry | Skipped]) -> tuple[str, ...]:
     """Return those of `SPLITS` that have entries; no picture is read."""
-    found = {entry.split or "train" for entry in entries}
+    found = {entry.split or "train" for entry in entries if isinstance(entry, Entry)}
     return tuple(split for split in SPLITS if split in found)
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from fer_tf import labels
 from fer_tf.sources import disk
 from fer_tf.sources import text
-from fer_tf.sources.crop import crop
+from fer_tf.sources.crop import crop_image
 from fer_tf.sources.entry import Entry
 from fer_tf.sources.entry import records
 from fer_tf.sources.record import Record
+from fer_tf.sources.record import converted
 from fer_tf.sources.rejects import Rejects
 
 NAME = "expw"
@@ -27,6 +28,11 @@ def find(folder: Path) -> Path:
     disk.find(NAME, [folder], [LABELS])
     _pictures(folder)
     return folder
+
+
+def layout(root: Path) -> str:
+    """Return the layout, for the build's report."""
+    return f"{LABELS} with a row for each face"
 
 
 def read(root: Path, rejects: Rejects, split: str = "") -> Iterator[Record]:
@@ -56,9 +62,12 @@ def _pictures(root: Path) -> Path:
 def _record(pictures: Path, line: str) -> Record:
     # A name may hold spaces; the seven cells after it do not.
     name, face, *box, _, code = text.cells(line.rsplit(maxsplit=CELLS - 1), CELLS)
+    # One way to write it: faces of one image are one group.
+    name = disk.posix(name)
     top, left, right, bottom = (text.number(side) for side in box)
     label = labels.of_code(code, labels.EXPW)
-    cropped = crop(disk.pixels(pictures, name), (left, top, right - left, bottom - top))
+    image = disk.image(pictures, name)
+    cropped = crop_image(image, (left, top, right - left, bottom - top))
     return Record(
         key=f"{NAME}/{name}#{face}",
         image=cropped.image,
@@ -69,4 +78,5 @@ def _record(pictures: Path, line: str) -> Record:
         photo=name,
         box_xywh_px=cropped.box_xywh_px,
         square_xywh_px=cropped.square_xywh_px,
+        notes=converted(image.converted),
     )

@@ -1,34 +1,48 @@
-"""Pictures in folders: a folder for each class, in a folder for each split or not."""
+"""Images in folders: a folder for each class, in a folder for each split or not."""
 
+import re
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from fer_tf import image_files
 from fer_tf import labels
 from fer_tf.errors import UserError
 from fer_tf.sources import disk
 from fer_tf.sources.entry import Entry
+from fer_tf.sources.entry import Skipped
 from fer_tf.sources.record import Record
+from fer_tf.sources.record import converted
 
-# What lies beside pictures and is none; anything else is tried, whatever its name.
-NO_PICTURES = frozenset(
-    (".csv", ".db", ".html", ".ini", ".json", ".md", ".npy", ".txt", ".xml", ".zip")
-)
+SPLIT_NAMES: Mapping[str, str] = {
+    "train": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+NUMBER = re.compile(r"\d+")
+
+ClassOf = Callable[[str], str]
 
 
-def split_folders(root: Path, split_of: Mapping[str, str]) -> list[Path]:
+def split_folders(root: Path, split_of: Mapping[str, str] = SPLIT_NAMES) -> list[Path]:
     """Return the folders in `root` named by `split_of`, in any case, in order."""
-    return [path for path in subfolders(root) if path.name.lower() in split_of]
+    return [
+        path
+        for path in image_files.subfolders(root)
+        if path.name.lower() in split_of
+    ]
 
 
 def check_both(name: str, root: Path, split_of: Mapping[str, str]) -> None:
     """Refuse a corpus of which the folder of a split is missing.
 
     Raises:
-        UserError: it is: another split would be cut out of what is there, and pass for
-            the publisher's.
+        UserError: A split is missing: another would be cut out of what is there, and
+            pass for the publisher's.
     """
     found = {split_of[path.name.lower()] for path in split_folders(root, split_of)}
     for split in dict.fromkeys(split_of.values()):
@@ -41,51 +55,111 @@ def check_both(name: str, root: Path, split_of: Mapping[str, str]) -> None:
             )
 
 
-def subfolders(root: Path) -> list[Path]:
-    """Return the folders in `root`, but for hidden ones, in order."""
-    return [path for path in _shown(root) if path.is_dir()]
+def unwrapped(root: Path) -> Path:
+    """Return the folder in which the folders of classes or splits lie.
+
+    It is `root`, or what `root` holds as its only folder, and so on: archives are often
+    unpacked into a folder of their own.
+    """
+    while len(inside := image_files.subfolders(root)) == 1:
+        name = inside[0].name.lower()
+        if name in SPLIT_NAMES or is_class(name):
+            break
+        root = inside[0]
+    return root
 
 
-def _shown(root: Path) -> list[Path]:
-    """Return what lies in `root` and is not hidden, in order."""
+def is_class(name: str) -> bool:
+    """Return whether a folder's name is a number or names a class."""
+    if NUMBER.fullmatch(name):
+        return True
+    try:
+        labels.of_word(name)
+    except ValueError:
+        return False
+    return True
+
+
+def class_names(root: Path) -> list[str]:
+    """Return the names of the class folders in `root` or its split folders, sorted."""
+    places = split_folders(root) or [root]
     return sorted(
-        path for path in root.iterdir() if not path.name.startswith((".", "__"))
+        {path.name for place in places for path in image_files.subfolders(place)}
     )
+
+
+def numbers(root: Path) -> list[str]:
+    """Return the names of the class folders in `root` that are numbers, by value."""
+    return sorted(filter(NUMBER.fullmatch, class_names(root)), key=int)
+
+
+def shown_splits(root: Path, split_of: Mapping[str, str]) -> str:
+    """Return the folders of splits in `root`, each with its split, as text."""
+    return ", ".join(
+        f"{path.name}/ is {split_of[path.name.lower()]}"
+        for path in split_folders(root, split_of)
+    )
+
+
+def shown_numbers(codes: Mapping[str, str]) -> str:
+    """Return a mapping of numbers to classes as text."""
+    return ", ".join(f"{code} {label or 'excluded'}" for code, label in codes.items())
 
 
 def entries(
     root: Path,
     source: str,
     split_of: Mapping[str, str],
-    class_of: Callable[[str], str] = labels.of_word,
-) -> Iterator[Entry]:
-    """Yield the pictures in the folders of classes in `root`, or in those of splits.
+    class_of: ClassOf = labels.of_word,
+    base: Path | None = None,
+) -> Iterator[Entry | Skipped]:
+    """Yield the images in the folders of classes in `root`, or in those of splits.
 
-    The key is `<source>/<path relative to root>`, the original label the name of the
-    class' folder. Without folders of splits, all are `train`.
+    The key is `<source>/<path relative to base>`, the original label the name of the
+    class' folder. Without folders of splits, all are `train`. An image outside the
+    folders of classes is skipped.
 
     Args:
-        split_of: the name of a split's folder, in lower case, to that split.
-        class_of: the name of a class' folder to our class; "" for none of ours, a
+        split_of: The name of a split's folder, in lower case, to that split.
+        class_of: The name of a class' folder to our class; "" for none of ours, a
             ValueError for an unknown one.
+        base: The corpus' folder; None for `root`.
 
     Raises:
-        UserError: some folders are splits and some are not.
+        UserError: Some folders are splits and some are not, or a link to a folder
+            stands in the place of a split or a class.
     """
-    named = split_folders(root, split_of)
-    others = [path.name for path in subfolders(root) if path not in named]
+    base = base or root
+    named = [path.name for path in split_folders(root, split_of)]
+    _check_mixed(root, named)
+    depth = 3 if named else 2
+    walk = image_files.walk(root)
+    for path, why in walk.skipped.items():
+        where = path.relative_to(root)
+        if len(where.parts) < depth and path.is_symlink() and path.is_dir():
+            raise UserError(f"{path} is a link to a folder: put the folder there.")
+        yield Skipped(path.relative_to(base).as_posix(), why)
+    for path in walk.images:
+        parts = path.relative_to(root).parts
+        name = path.relative_to(base).as_posix()
+        if len(parts) < depth:
+            yield Skipped(name, "an image outside the folders of classes")
+            continue
+        split = split_of[parts[0].lower()] if named else "train"
+        word = parts[depth - 2]
+        make = partial(_record, base, source, name, word, split, class_of)
+        yield Entry(name, split, make)
+
+
+def _check_mixed(root: Path, named: list[str]) -> None:
+    others = [
+        path.name for path in image_files.subfolders(root) if path.name not in named
+    ]
     if named and others:
         raise UserError(
-            f"{root} has folders of splits ({', '.join(path.name for path in named)}) "
+            f"{root} has folders of splits ({', '.join(named)}) "
             f"and others beside them ({', '.join(others)}): move one kind away."
         )
-    for folder in named or [root]:
-        split = split_of.get(folder.name.lower(), "train") if named else "train"
-        for class_folder in subfolders(folder):
-            word = class_folder.name
-            for name in _pictures(root, class_folder):
-                make = partial(_record, root, source, name, word, split, class_of)
-                yield Entry(name, split, make)
 
 
 def _record(
@@ -94,24 +168,16 @@ def _record(
     name: str,
     word: str,
     split: str,
-    class_of: Callable[[str], str],
+    class_of: ClassOf,
 ) -> Record:
     label = class_of(word)
+    image, kind = disk.encoded(root, name)
     return Record(
         key=f"{source}/{name}",
-        image=disk.encoded(root, name),
+        image=image,
         label=label,
         label_original=word,
         distribution=labels.one_hot(label),
         split=split,
+        notes=converted(kind),
     )
-
-
-def _pictures(root: Path, folder: Path) -> Iterator[str]:
-    for path in _shown(folder):
-        if path.is_dir():
-            # A link may lead in circles.
-            if not path.is_symlink():
-                yield from _pictures(root, path)
-        elif path.suffix.lower() not in NO_PICTURES:
-            yield path.relative_to(root).as_posix()

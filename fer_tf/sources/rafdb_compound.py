@@ -27,6 +27,11 @@ def find(folder: Path) -> Path:
     return disk.find(NAME, folders, [rafdb.LABELS, rafdb.PICTURES])
 
 
+def layout(root: Path) -> str:
+    """Return the layout, for the build's report."""
+    return f"{rafdb.LABELS} and {rafdb.PICTURES}/ of the compound set"
+
+
 def read(root: Path, rejects: Rejects, split: str = "") -> Iterator[Record]:
     """Yield a record per row of `rafdb.LABELS`; with a `split`, only its rows.
 

@@ -13,6 +13,7 @@ from fer_tf.sources import text
 from fer_tf.sources.entry import Entry
 from fer_tf.sources.entry import records
 from fer_tf.sources.record import Record
+from fer_tf.sources.record import converted
 from fer_tf.sources.rejects import Rejects
 
 NAME = "rafml"
@@ -24,6 +25,11 @@ SPLIT_OF_CODE: Mapping[str, str] = {"0": "train", "1": "test"}
 def find(folder: Path) -> Path:
     """Return `folder`; UserError where labels, partition or pictures are missing."""
     return disk.find(NAME, [folder], [LABELS, PARTITION, rafdb.PICTURES])
+
+
+def layout(root: Path) -> str:
+    """Return the layout, for the build's report."""
+    return f"{LABELS}, {PARTITION} and {rafdb.PICTURES}/"
 
 
 def read(root: Path, rejects: Rejects, split: str = "") -> Iterator[Record]:
@@ -77,11 +83,13 @@ def _record(root: Path, name: str, parts: list[str], split: str) -> Record:
         [published.get(label, 0.0) for label in labels.CLASSES]
     )
     label = max(published, key=published.get)
+    image, kind = rafdb.face(root, name)
     return Record(
         key=f"{NAME}/{rafdb.stem(name)}",
-        image=rafdb.face(root, name),
+        image=image,
         label=label,
         label_original=label,
         distribution=distribution,
         split=split,
+        notes=converted(kind),
     )

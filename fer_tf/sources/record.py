@@ -1,6 +1,7 @@
 """One labelled picture of a face, whatever corpus it came from."""
 
 from dataclasses import dataclass
+from dataclasses import field
 
 SPLITS = ("train", "validation", "test")
 # The split of a source in `data.validate_on`. It is a manifest's alone: a publisher's
@@ -30,6 +31,8 @@ class Record:
             empty.
         square_xywh_px: the part of the picture that a model is shown; what lies around
             it is slack, for jitter. Empty where it is all of the picture.
+        notes: What the build's report counts about the reading of this record, such as
+            that the image was converted; it is not stored.
     """
 
     key: str
@@ -43,8 +46,14 @@ class Record:
     photo: str = ""
     box_xywh_px: tuple[float, ...] = ()
     square_xywh_px: tuple[float, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def source(self) -> str:
         """The corpus the record came from: the key up to its first slash."""
         return self.key.partition("/")[0]
+
+
+def converted(kind: str) -> tuple[str, ...]:
+    """Return the note on an image that was converted from a `kind`; none for ""."""
+    return (f"converted from {kind}",) if kind else ()

@@ -1,11 +1,15 @@
-"""Rows that cannot be read: named, counted, and too many of them stop the run."""
+"""What a build reports: rejected rows, of which too many stop it, and all that it did.
+"""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 from typing import TypeVar
 
+from fer_tf import image_files
 from fer_tf.errors import UserError
+from fer_tf.sources.record import Record
 
 # More than this part of the rows unreadable is not a slip: it is another layout.
 MOST_REJECTED = 0.01
@@ -26,6 +30,11 @@ class Rejects:
         attempted: how many rows were tried.
         rejected: where each reject is, relative to the corpus' folder, and why.
         keys: the keys of the records that were read.
+        skipped: Why a file or folder was no row, by its path in the corpus' folder.
+        notes: How many records have each of `Record.notes`.
+        classes: The class that each of the publisher's labels was mapped to; "" for
+            none of ours.
+        layout: Which of the corpus' layouts was recognized.
     """
 
     def __init__(self, corpus: str) -> None:
@@ -33,6 +42,10 @@ class Rejects:
         self.attempted = 0
         self.rejected: dict[str, str] = {}
         self.keys: set[str] = set()
+        self.skipped: dict[str, str] = {}
+        self.notes: Counter[str] = Counter()
+        self.classes: dict[str, str] = {}
+        self.layout = ""
 
     def attempt(
         self, where: str, make: Callable[..., Made], *args: Any
@@ -55,6 +68,15 @@ class Rejects:
             self._reject(where, str(error))
             return None
 
+    def skip(self, where: str, why: str) -> None:
+        """Count a file or folder that is not a row of the corpus."""
+        self.skipped[_plain(where)] = why
+
+    def note(self, record: Record) -> None:
+        """Count a record that was read."""
+        self.classes[record.label_original] = record.label
+        self.notes.update(record.notes)
+
     def check(self) -> None:
         """Stop the run if more than `MOST_REJECTED` of the rows so far were rejected.
 
@@ -72,8 +94,28 @@ class Rejects:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the counts and the rejects, ready for JSON."""
-        return {"attempted": self.attempted, "rejected": self.rejected}
+        """Return all that is reported, ready for JSON."""
+        return {
+            "attempted": self.attempted,
+            "rejected": self.rejected,
+            "skipped": self.skipped,
+            "notes": dict(sorted(self.notes.items())),
+            "classes": dict(sorted(self.classes.items())),
+            "layout": self.layout,
+        }
+
+    def log_report(self) -> None:
+        """Log the layout, the mapping of labels, and what was skipped or converted."""
+        classes = ", ".join(
+            f"{name} = {label or 'excluded'}"
+            for name, label in sorted(self.classes.items())
+        )
+        log.info("%s: read as %s.", self.corpus, self.layout or "published")
+        log.info("%s: labels: %s.", self.corpus, classes)
+        for note, count in sorted(self.notes.items()):
+            log.info("%s: %d images: %s.", self.corpus, count, note)
+        for line in image_files.counted(self.skipped):
+            log.info("%s: %s", self.corpus, line)
 
     def _reject(self, where: str, reason: str) -> None:
         where, reason = _plain(where), _plain(reason)[:LONGEST_REASON]

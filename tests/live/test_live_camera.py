@@ -6,6 +6,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
@@ -51,7 +52,7 @@ def test_what_is_not_there_or_empty_is_the_users_mistake(tmp_path):
     (tmp_path / "empty.mp4").touch()
     with pytest.raises(UserError, match="empty.mp4 is empty"):
         camera.open_source(str(tmp_path / "empty.mp4"))
-    with pytest.raises(UserError, match="holds no pictures"):
+    with pytest.raises(UserError, match=str(tmp_path)):
         camera.open_source(str(tmp_path))
 
 
@@ -69,6 +70,28 @@ def test_a_folder_gives_its_pictures_in_order_far_apart(tmp_path):
     frames = list(camera.open_source(str(tmp_path)))
     assert [frame.pixels_bgr[0, 0, 0] for frame in frames] == [10, 20]
     assert [frame.time_ms for frame in frames] == [0, 1000]
+
+
+def test_a_folder_goes_on_after_an_image_that_cannot_be_read(tmp_path, caplog):
+    for name, value in (("a.png", 10), ("c.png", 30)):
+        path = tmp_path / name
+        path.write_bytes(encode_png(np.full((9, 9), value, np.uint8)))
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    (tmp_path / "._a.png").write_bytes(b"\0\5\x16\7")
+    frames = list(camera.open_source(str(tmp_path)))
+    assert [
+        (frame.index, frame.time_ms, frame.pixels_bgr[0, 0, 0]) for frame in frames
+    ] == [(0, 0, 10), (2, 2000, 30)]
+    assert str(tmp_path / "b.png") in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.jfif", "JPEG"), ("without", "PNG"), ("a.avif", "AVIF")]
+)
+def test_an_image_is_known_by_its_content(tmp_path, name, kind):
+    Image.new("RGB", (40, 30), (200, 20, 10)).save(tmp_path / name, kind)
+    (frame,) = camera.open_source(str(tmp_path / name))
+    assert frame.pixels_bgr.shape == (30, 40, 3)
 
 
 def test_a_picture_keeps_its_colours_as_bgr(tmp_path):

@@ -3,11 +3,14 @@
 import csv
 import dataclasses
 import logging
+import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fer_tf import files
+from fer_tf import picture
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 from fer_tf.live import predict
@@ -60,6 +63,7 @@ def test_a_row_per_face_and_none_without(album, classifier, tmp_path, caplog):
     assert (found.pictures, len(found.faces)) == (4, 2)
     assert found.without_face == [str(album / "b_black.png")]
     assert list(found.unreadable) == [str(album / "d_broken.jpg")]
+    assert found.skipped == {str(album / "notes.txt"): "not an image"}
     rows = rows_of(out)
     assert [(row["path"], row["label"]) for row in rows] == [
         (str(album / "a_red.png"), "angry"),
@@ -147,6 +151,57 @@ def test_the_prediction_set_is_told(
     assert rows_of(tmp_path / "faces.csv")[0]["prediction_set"] == text
     content = files.read_json(tmp_path / "faces.json")
     assert content["faces"][0]["prediction_set"] == held
+
+
+def test_an_album_is_read_without_what_systems_leave_in_it(
+    classifier, tmp_path, caplog
+):
+    album = tmp_path / "album"
+    save(album / "a.png", (250, 0, 0))
+    saved_as = {"b.gif": "GIF", "c.jfif": "JPEG", "d.avif": "AVIF", "e": "BMP"}
+    for name, kind in saved_as.items():
+        Image.new("RGB", (60, 40), (250, 0, 0)).save(album / name, kind)
+    (album / "f.heic").write_bytes(b"damaged")
+    for name in (".thumbnails/a.png", "@eaDir/a.png/THUMB.png", "__MACOSX/a.png"):
+        save(album / name, (250, 0, 0))
+    (album / "._a.png").write_bytes(b"\0\5\x16\7")
+    out = tmp_path / "faces.json"
+    with caplog.at_level(logging.INFO):
+        found = predict.predict([album], Recogniser(bright_places, classifier), out)
+    assert [row["path"] for row in found.faces] == [
+        str(album / name) for name in ("a.png", *saved_as)
+    ]
+    assert (found.pictures, list(found.unreadable)) == (6, [str(album / "f.heic")])
+    skipped = {str(album / n) for n in (".thumbnails", "@eaDir", "__MACOSX", "._a.png")}
+    assert set(found.skipped) == skipped
+    assert set(files.read_json(out)["skipped"]) == skipped
+    assert "4 skipped" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+@pytest.mark.timeout(20)
+def test_a_fifo_does_not_hang(classifier, tmp_path):
+    album = tmp_path / "album"
+    save(album / "a.png", (250, 0, 0))
+    os.mkfifo(album / "pipe.png")
+    reader = Recogniser(bright_places, classifier)
+    found = predict.predict([album], reader, tmp_path / "faces.csv")
+    assert list(found.skipped) == [str(album / "pipe.png")]
+    with pytest.raises(UserError, match="FIFO"):
+        predict.predict([album / "pipe.png"], reader, tmp_path / "faces.csv")
+
+
+def test_boxes_are_in_the_pixels_of_the_file(classifier, tmp_path, monkeypatch):
+    path = save(tmp_path / "large.png", (250, 0, 0), (160, 240))
+    monkeypatch.setattr(picture, "FULL_PIXELS", 60 * 80)
+    out = tmp_path / "faces.csv"
+    predict.predict([path], Recogniser(bright_places, classifier), out)
+    # The detector sees 40 x 60 pixels and finds (10, 5, 20, 20) there.
+    row = rows_of(out)[0]
+    assert [float(row[name]) for name in "xywh"] == [40, 20, 80, 80]
+    predict.predict([path], predict.of_cropped(classifier), out)
+    row = rows_of(out)[0]
+    assert [float(row[name]) for name in "xywh"] == [0, 0, 240, 160]
 
 
 def test_another_suffix_is_refused_before_any_work(classifier, tmp_path):

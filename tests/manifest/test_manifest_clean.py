@@ -1,9 +1,12 @@
 """What a manifest leaves out, and why; which rows belong together."""
 
+import io
+
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from fer_tf import labels
 from fer_tf import picture
@@ -89,6 +92,17 @@ def test_a_row_says_what_the_record_says():
     }
 
 
+def animated():
+    """Encode two frames of noise as GIF."""
+    frames = [Image.fromarray(noise(seed)) for seed in (1, 2)]
+    data = io.BytesIO()
+    frames[0].save(data, "GIF", save_all=True, append_images=frames[1:])
+    return data.getvalue()
+
+
+ANIMATED = animated()
+
+
 @pytest.mark.parametrize(
     "changes, reason",
     [
@@ -103,8 +117,9 @@ def test_a_row_says_what_the_record_says():
         ({"label": "", "label_original": "contempt"}, "label: contempt"),
         (
             {"image": cv2.imencode(".png", np.dstack([noise(1), noise(1)[..., 0]]))[1]},
-            "unfit: the picture has the wrong channels: RGBA, expected grey or RGB.",
+            "",
         ),
+        ({"image": ANIMATED}, "unfit: the image is animated, expected one frame."),
     ],
 )
 def test_what_is_unusable_is_left_out_by_name(changes, reason):

@@ -65,13 +65,28 @@ def unusable(noise):
         "animated": _saved(
             noise, "GIF", save_all=True, append_images=[Image.fromarray(255 - noise)]
         ),
-        "sixteen bits": _saved(noise[..., 0].astype(np.uint16) * 257, "PNG"),
-        "four channels": _saved(np.dstack([noise, noise[..., :1]]), "PNG"),
         "400 megapixels": png[:12] + header + crc32(header).to_bytes(4) + png[33:],
     }
 
 
-def _saved(pixels, name, **options):
+@pytest.fixture(scope="session")
+def convertible(noise):
+    """Images that a corpus' builder converts: bytes, and the pixels [144, 144, 3]."""
+    rgb = np.kron(noise, np.ones((6, 6, 1), np.uint8))
+    opaque = np.full((144, 144), 255, np.uint8)
+    gray = rgb[..., 0]
+    return {
+        "four channels": (_saved(np.dstack([rgb, opaque]), "PNG"), rgb),
+        "sixteen bits": (
+            _saved(gray.astype(np.uint16) * 257, "PNG"),
+            np.dstack([gray] * 3),
+        ),
+        "CMYK": (_saved(rgb, "JPEG", "CMYK", quality=95), rgb),
+    }
+
+
+def _saved(pixels, name, mode=None, **options):
     data = io.BytesIO()
-    Image.fromarray(pixels).save(data, name, **options)
+    image = Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(data, name, **options)
     return data.getvalue()

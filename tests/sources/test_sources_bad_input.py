@@ -1,8 +1,13 @@
 """What is wrong with one picture or path is one reject, whatever the corpus."""
 
+import os
+import re
+
+import numpy as np
 import pytest
 
 from fer_tf import picture
+from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 from fer_tf.sources import SPLITS
 from fer_tf.sources import affectnet
@@ -55,11 +60,9 @@ FORMS = {
 WHY = {
     "empty": "empty",
     "truncated": "damaged",
-    "html": "not that of a picture",
+    "html": "not an image",
     "animated": "animated",
-    "sixteen bits": "16 bits",
-    "four channels": "wrong channels",
-    "400 megapixels": "more than 40,000,000 pixels",
+    "400 megapixels": "pixels",
 }
 
 
@@ -90,6 +93,38 @@ def test_a_picture_that_no_corpus_may_hold_is_a_reject(form, read, unusable, kin
     check_rejected(form, read, WHY[kind])
 
 
+@pytest.mark.parametrize(
+    "kind, note",
+    [
+        ("four channels", "converted from RGBA"),
+        ("sixteen bits", "converted from 16-bit gray"),
+        ("CMYK", "converted from CMYK"),
+    ],
+)
+def test_an_image_of_another_kind_is_converted_and_counted(
+    form, read, convertible, kind, note
+):
+    source, root, path, where, before = form
+    data, expected = convertible[kind]
+    path.write_bytes(data)
+    found, rejected = read(source, root)
+    assert rejected == {}
+    assert [one.key for one in found] == [one.key for one in before]
+    changed = [
+        record
+        for record, old in zip(found, before, strict=True)
+        if record.image != old.image
+    ]
+    assert len(changed) == (2 if source is expw else 1)
+    for record in changed:
+        assert record.notes == (note,)
+        if not record.photo:
+            # As every program reads it: eight bits, three channels.
+            pixels = picture.decode(record.image)
+            assert picture.read(record.image).converted == ""
+            assert np.abs(pixels.astype(int) - expected).mean() < 25
+
+
 def test_a_picture_that_leads_out_of_the_corpus_is_a_reject(form, read, tmp_path):
     outside = form[2].rename(tmp_path / "outside.jpg")
     form[2].symlink_to(outside)
@@ -100,6 +135,27 @@ def test_a_picture_that_leads_in_circles_is_a_reject(form, read):
     form[2].unlink()
     form[2].symlink_to(form[2])
     check_rejected(form, read, "cannot be followed")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+@pytest.mark.parametrize(
+    "form", [name for name in FORMS if "folders" not in name], indirect=True
+)
+@pytest.mark.timeout(20)
+def test_a_fifo_in_an_images_place_is_a_reject_and_does_not_hang(form, read):
+    form[2].unlink()
+    os.mkfifo(form[2])
+    check_rejected(form, read, "FIFO")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+@pytest.mark.timeout(20)
+def test_a_fifo_in_a_label_files_place_does_not_hang(corpus, read):
+    root = corpus("expw")
+    (root / "label.lst").unlink()
+    os.mkfifo(root / "label.lst")
+    with pytest.raises(OutsideError):
+        read(expw, root)
 
 
 @pytest.mark.parametrize(
@@ -154,9 +210,26 @@ def test_a_listed_path_out_of_the_corpus_is_a_reject(corpus, read, name, path):
 
 def test_a_path_that_climbs_and_comes_back_is_not_taken_either(tmp_path):
     (tmp_path / "a").mkdir()
-    with pytest.raises(ValueError, match="expected a path below its folder"):
+    with pytest.raises(ValueError, match="expected a path relative to"):
         disk.inside(tmp_path, "a/../b.jpg")
     assert disk.inside(tmp_path, "a/b.jpg") == tmp_path / "a/b.jpg"
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_path_with_backslashes_is_the_same_path(corpus, read, name):
+    source, file, _ = LISTED[name]
+    root = corpus(*name.split("-"))
+    before = read(source, root)
+    text = (root / file).read_text()
+    changed = re.sub(r"(?<=[\w.])/(?=[\w.])", r"\\", text)
+    assert (changed == text) is (name in ("expw", "rafdb"))
+    (root / file).write_text(changed)
+    after = read(source, root)
+    assert [(one.image, one.label, one.split) for one in after[0]] == [
+        (one.image, one.label, one.split) for one in before[0]
+    ]
+    assert [one.key for one in after[0]] == [one.key for one in before[0]]
+    assert after[1] == {}
 
 
 def test_the_folder_of_the_pictures_may_itself_be_a_link(corpus, read):

@@ -94,9 +94,9 @@ def test_an_unreadable_row_is_rejected_by_file_and_row(csv, bad, why):
     assert len(found) == 127
 
 
-@pytest.mark.parametrize("header", ["", "emotion,Usage,pixels", "label,pixels,Usage"])
+@pytest.mark.parametrize("header", ["", "emotion,pixels", "label,pixels,Usage"])
 def test_another_header_is_another_file(csv, header, read):
-    with pytest.raises(UserError, match="expected the header emotion,pixels,Usage"):
+    with pytest.raises(UserError, match="fer2013.csv"):
         read(fer2013, csv(line(), header=header))
 
 

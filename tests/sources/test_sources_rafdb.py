@@ -117,7 +117,7 @@ def test_half_a_corpus_is_named(corpus, source, half):
 
 def test_a_label_file_that_is_no_text_is_named(corpus):
     root = corpus("rafdb")
-    (root / rafdb.LABELS).write_bytes(b"PK\x03\x04\xff\xfe")
+    (root / rafdb.LABELS).write_bytes(b"train_00001.jpg 5\n\xff\xfa")
     with pytest.raises(UserError, match="list_patition_label.txt is not readable"):
         next(rafdb.read(root, Rejects("rafdb")))
 

@@ -3,6 +3,8 @@
 import dataclasses
 import logging
 
+from dataclasses import replace
+
 import pytest
 
 from fer_tf import labels
@@ -10,6 +12,7 @@ from fer_tf.errors import UserError
 from fer_tf.sources import SPLITS
 from fer_tf.sources import Record
 from fer_tf.sources.entry import Entry
+from fer_tf.sources.entry import Skipped
 from fer_tf.sources.entry import records
 from fer_tf.sources.entry import splits
 from fer_tf.sources.rejects import PATIENCE
@@ -41,7 +44,27 @@ def test_an_attempt_returns_what_was_made_or_none():
     assert rejects.to_dict() == {
         "attempted": 2,
         "rejected": {"row 1": "invalid literal for int() with base 10: 'twelve'"},
+        "skipped": {},
+        "notes": {},
+        "classes": {},
+        "layout": "",
     }
+
+
+def test_what_was_skipped_or_converted_and_each_label_are_reported():
+    rejects = Rejects("corpus")
+    rows = [entry(row) for row in range(3)]
+    rows.insert(1, Skipped("._a.jpg", "hidden"))
+    converted = replace(rows[0].make(), key="corpus/9", notes=("converted from CMYK",))
+    rows.append(Entry("list.txt, row 9", "train", lambda: converted))
+    # A pass for each split sees what was skipped again; it counts once.
+    found = [record for split in SPLITS for record in records(rows, rejects, split)]
+    assert len(found) == 4
+    report = rejects.to_dict()
+    assert (report["attempted"], report["rejected"]) == (4, {})
+    assert report["skipped"] == {"._a.jpg": "hidden"}
+    assert report["notes"] == {"converted from CMYK": 1}
+    assert report["classes"] == {"1": "Happy"}
 
 
 def test_a_reason_is_one_short_line_whatever_the_corpus_holds():

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -20,6 +21,7 @@ from fer_tf.errors import UserError  # noqa: E402
 from fer_tf.sources import CORPORA  # noqa: E402
 from fer_tf.sources import Record  # noqa: E402
 from fer_tf.sources import drawn  # noqa: E402
+from fer_tf.sources.entry import Entry  # noqa: E402
 from tfds_builders import builder  # noqa: E402
 
 BUILDERS = Path(tfds_builders.__file__).parent
@@ -143,7 +145,8 @@ def test_every_record_comes_back_as_it_went_in(tmp_path, source, form):
     folder = tfds_builders.build(source, copied.parent, tmp_path, DataConfig())
     assert folder == records.locate(tmp_path, source, DataConfig())
     entries = tfds_builders.BUILDERS[source].SOURCE.entries(copied)
-    written = {record.key: record for record in (entry.make() for entry in entries)}
+    tried = [entry for entry in entries if isinstance(entry, Entry)]
+    written = {record.key: record for record in (entry.make() for entry in tried)}
     read = {record.key: record for record in records.read(folder)}
     assert read.keys() == written.keys()
     for key, record in read.items():
@@ -153,7 +156,12 @@ def test_every_record_comes_back_as_it_went_in(tmp_path, source, form):
         assert replace(record, distribution=()) == replace(
             written[key], distribution=()
         )
-    assert records.rejects(folder) == {"attempted": len(written), "rejected": {}}
+    report = records.rejects(folder)
+    assert (report["attempted"], report["rejected"]) == (len(written), {})
+    assert report["layout"]
+    assert report["classes"] == {
+        record.label_original: record.label for record in written.values()
+    }
 
 
 @pytest.fixture
@@ -270,16 +278,18 @@ def test_a_split_of_which_nothing_can_be_read_is_named(wild, tmp_path):
 def test_what_was_rejected_is_written_beside_the_records(wild, tmp_path):
     add_rows(wild, "missing.png,happy,train")
     folder = tfds_builders.build("wild", wild.parent, tmp_path, DataConfig())
-    assert records.rejects(folder) == {
-        "attempted": 151,
-        "rejected": {"labels.csv, row 150": "there is no file missing.png."},
+    report = records.rejects(folder)
+    assert report["attempted"] == 151
+    assert report["rejected"] == {
+        "labels.csv, row 150": "there is no file missing.png."
     }
     assert str(tmp_path) not in (folder / records.REJECTS_FILE).read_text()
 
 
 def test_a_folder_from_before_rejects_were_counted_has_none(wild, tmp_path):
     folder = tfds_builders.build("wild", wild.parent, tmp_path, DataConfig())
-    (folder / records.REJECTS_FILE).unlink()
+    for name in (records.REJECTS_FILE, records.FINGERPRINT_FILE):
+        (folder / name).unlink()
     assert records.rejects(folder) == {"attempted": 150, "rejected": {}}
 
 
@@ -335,12 +345,50 @@ def test_a_missing_corpus_is_described(tmp_path, source, words):
 
 
 def test_a_source_that_is_neither_known_nor_there_is_refused(tmp_path):
-    (tmp_path / "fer2031" / "notes").mkdir(parents=True)
     with pytest.raises(UserError) as caught:
         tfds_builders.build("fer2031", tmp_path, tmp_path, DataConfig())
     message = str(caught.value)
-    assert "'fer2031'" in message and "'fer2013'" in message
-    assert str(tmp_path / "fer2031") in message
+    assert "'fer2013'" in message and str(tmp_path / "fer2031") in message
+
+
+def test_a_folder_without_labels_is_described(tmp_path):
+    """A name like a corpus' is no hint where there is a folder of that name."""
+    for name in ("a", "b"):
+        path = tmp_path / "jaffe" / "faces" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture.encode_png(np.zeros((8, 8), np.uint8)))
+    with pytest.raises(UserError) as caught:
+        tfds_builders.build("jaffe", tmp_path, tmp_path, DataConfig())
+    message = str(caught.value)
+    for word in (str(tmp_path / "jaffe"), "2 images", "faces", "labels.csv"):
+        assert word in message
+    assert "?" not in message
+
+
+def test_stray_files_and_conversions_are_reported_and_end_no_build(tmp_path):
+    folder = tmp_path / "raw" / "shots"
+    noise = np.random.default_rng(0).integers(0, 256, (14, 16, 16, 4), np.uint8)
+    for row, pixels in enumerate(noise):
+        path = folder / ("happy", "sad")[row % 2] / f"Screenshot {row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+        (path.parent / f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    os.mkfifo(folder / "happy" / "pipe.png")
+    built = tfds_builders.build("shots", folder.parent, tmp_path, DataConfig())
+    report = records.rejects(built)
+    assert (report["attempted"], report["rejected"]) == (14, {})
+    assert report["notes"] == {"converted from RGBA": 14}
+    assert len(report["skipped"]) == 15 and "happy/pipe.png" in report["skipped"]
+    for record in records.read(built):
+        row = int(record.key.split()[-1].removesuffix(".png"))
+        alpha = noise[row][..., 3:] / 255
+        # OpenCV's order is BGRA.
+        expected = noise[row][..., 2::-1] * alpha + 255 * (1 - alpha)
+        np.testing.assert_allclose(picture.decode(record.image), expected, atol=1.5)
+        # As TFDS decodes it, too.
+        assert cv2.imdecode(
+            np.frombuffer(record.image, np.uint8), cv2.IMREAD_UNCHANGED
+        ).shape == (16, 16, 3)
 
 
 def test_there_is_a_builder_for_each_corpus_and_for_pictures_of_ones_own():
@@ -382,4 +430,5 @@ def test_tfds_build_works_inside_the_folder(tmp_path):
     folder = tmp_path / "fer2013" / "1.0.0"
     assert records.count(folder) == 12
     assert (folder / records.REJECTS_FILE).exists()
-    assert records.rejects(folder) == {"attempted": 12, "rejected": {}}
+    report = records.rejects(folder)
+    assert (report["attempted"], report["rejected"]) == (12, {})

@@ -54,3 +54,7 @@ class Builder(RecordBuilder):
     def entries(self, dl_manager: tfds.download.DownloadManager) -> Iterator[Entry]:
         """Yield the faces, those of all splits, not yet drawn."""
         return drawn.entries(self.builder_config.count, self.builder_config.seed)
+
+    def layout(self, dl_manager: tfds.download.DownloadManager) -> str:
+        """Return what is drawn, for the build's report."""
+        return f"drawn from seed {self.builder_config.seed}"

@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 
 from fer_tf.sources import pictures
 from fer_tf.sources.entry import Entry
+from fer_tf.sources.entry import Skipped
 from tfds_builders.builder import RecordBuilder
 
 
@@ -45,6 +46,8 @@ class Builder(RecordBuilder):
         """The pictures' own name."""
         return self.builder_config.name
 
-    def entries(self, dl_manager: tfds.download.DownloadManager) -> Iterator[Entry]:
+    def entries(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> Iterator[Entry | Skipped]:
         """Yield the pictures or rows, those of all splits."""
         return pictures.entries(Path(dl_manager.manual_dir), self.corpus)

@@ -125,10 +125,11 @@ def measure(crop_gray: np.ndarray) -> Measures:
         crop_gray: A face as it is framed, uint8 [height, width].
     """
     side_px = min(crop_gray.shape)
-    small = _resized(crop_gray, SIDE_PX)
+    # A large crop is read once, since that takes longer than all the rest.
+    middle = _resized(crop_gray, min(NOISE_SIDE_PX, side_px))
+    small = _resized(middle, SIDE_PX)
     contrast = float(small.std())
     laplacian = cv2.Laplacian(small, cv2.CV_32F)[1:-1, 1:-1]
-    middle = _resized(crop_gray, min(NOISE_SIDE_PX, side_px))
     differences = cv2.filter2D(middle, cv2.CV_32F, NOISE_KERNEL)[1:-1, 1:-1]
     return Measures(
         side_px=side_px,

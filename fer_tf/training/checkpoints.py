@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
@@ -12,6 +14,13 @@ import tensorflow as tf
 
 from fer_tf.errors import UserError
 from fer_tf.training.average import Average
+
+
+log = logging.getLogger(__name__)
+
+# TensorFlow's names of the state file, and of the checkpoints that it lists.
+STATE_FILE = "checkpoint"
+PREFIX = "ckpt"
 
 
 @dataclass
@@ -51,6 +60,9 @@ class Checkpoint:
         folder: where checkpoints lie; `tf.train.CheckpointManager` writes them so that
             a kill while saving leaves the one before.
         optimizer: built.
+
+    Raises:
+        UserError: `folder` has checkpoints, and its state file is missing or damaged.
     """
 
     def __init__(
@@ -69,7 +81,10 @@ class Checkpoint:
             seeds=_seed_states(model),
             progress=self._json,
         )
-        self._manager = tf.train.CheckpointManager(state, str(folder), max_to_keep=1)
+        check_state(folder)
+        self._manager = tf.train.CheckpointManager(
+            state, str(folder), max_to_keep=1, checkpoint_name=PREFIX
+        )
 
     def restore(self) -> None:
         """Restore the newest state, if there is one.
@@ -110,6 +125,69 @@ class Checkpoint:
         """Save the state and `progress`."""
         self._json.assign(json.dumps(dataclasses.asdict(self.progress), default=float))
         self._manager.save()
+
+
+def check_state(folder: Path) -> None:
+    """Check that the state file of a folder lists the checkpoint that is in it.
+
+    TensorFlow starts from nothing where it cannot read the state file, and its next
+    save deletes the checkpoints that the file does not list.
+
+    Raises:
+        UserError: there are checkpoints, and no state file that lists them. The message
+            says how to repair it.
+    """
+    saved = _saved(folder)
+    state = folder / STATE_FILE
+    if not state.exists():
+        # Killed during the first save: TensorFlow writes the state file last.
+        if saved and max(saved) > 1:
+            raise _unreadable(state, "it is missing", saved)
+        if saved:
+            log.warning("%s begins again: its first save was interrupted.", folder)
+        return
+    try:
+        content = tf.train.get_checkpoint_state(str(folder))
+    # Bytes that are no text, or no name of a checkpoint.
+    except ValueError:
+        content = None
+    if content is None:
+        raise _unreadable(state, "it cannot be parsed", saved)
+    # TensorFlow returns them as paths, those in the folder as well.
+    latest = content.model_checkpoint_path
+    if latest not in {str(folder / _name(number)) for number in saved}:
+        raise _unreadable(state, f"there is no {latest}", saved)
+    if [latest] != content.all_model_checkpoint_paths[-1:]:
+        raise _unreadable(state, "it contradicts itself", saved)
+
+
+def _saved(folder: Path) -> list[int]:
+    """Return the numbers of the complete checkpoints in a folder."""
+    names = [path.name for path in folder.glob("*")]
+    found = [re.fullmatch(rf"{PREFIX}-(\d+)[.]index", name) for name in names]
+    return sorted(int(match[1]) for match in found if match)
+
+
+def _name(number: int) -> str:
+    return f"{PREFIX}-{number}"
+
+
+def _unreadable(state: Path, reason: str, saved: list[int]) -> UserError:
+    """Return the error for a state file, with the content that would repair it."""
+    message = f"{state} cannot be used to resume training: {reason}. "
+    if not saved:
+        return UserError(
+            f"{message}There is no complete checkpoint beside it. Delete "
+            f"{state.parent.parent} to train from the beginning."
+        )
+    name = _name(saved[-1])
+    return UserError(
+        f"{message}Restore it from a copy; or, to resume from {name}, the latest "
+        f"checkpoint there, replace its content with these two lines: "
+        f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n'
+        f"Nothing was changed. To train from the beginning, delete "
+        f"{state.parent.parent}."
+    )
 
 
 def _seed_states(model: keras.Model) -> list[tf.Variable]:

@@ -17,6 +17,7 @@ from export import parity
 from export import refit
 from export.bundle import replacing
 from export.bundle import write_bundle
+from fer_tf import config as recipes
 from fer_tf import files
 from fer_tf import metrics
 from fer_tf.calibration import Calibration
@@ -32,6 +33,7 @@ from fer_tf.evaluation.stages import exported_student
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import Step
 from fer_tf.experiment import git_commit
+from fer_tf.experiment import verify
 from fer_tf.predictions import Predictions
 from fer_tf.predictions import SplitPredictions
 from fer_tf.preprocess import FaceSpec
@@ -68,20 +70,37 @@ def export_student(
             "Make one with: fer-tf train --stage student, then fer-tf calibrate and "
             "fer-tf evaluate"
         )
+    run = experiment.student(stage)
+    data = [experiment.manifest, experiment.manifest.with_suffix(".json")]
+    inputs = [
+        *(run.weights, run.predictions, run.calibration, run.metrics),
+        *(experiment.framing, *data),
+    ]
+    verify(inputs)
     if folder and folder.resolve() != experiment.bundle.resolve():
         _Export(config, experiment, stage).write(folder)
         return
-    run = experiment.student(stage)
-    # Its record has a folder of its own, which is deleted to export anew.
-    step = Step(
-        experiment.root / "steps" / "export" / "step.json",
-        {"student": stage, "precision": config.export.precision},
-        [run.weights, run.calibration, run.metrics, experiment.framing],
-    )
+    step = Step(experiment.exported, _settings(config, stage), inputs)
     if step.is_done():
         return
     bundle = _Export(config, experiment, stage).write(experiment.bundle)
     step.finish([bundle.model, bundle.folder / schema.MANIFEST])
+
+
+def _settings(config: Config, stage: str) -> dict[str, Any]:
+    """Return the part of the config that a bundle depends on."""
+    return {
+        "experiment": config.experiment,
+        "seed": config.seed,
+        "smoke": config.smoke,
+        "student": stage,
+        "precision": config.export.precision,
+        "allow_loss": config.export.allow_loss,
+        "face": dataclasses.asdict(pipeline.face_spec(config)),
+        "model": recipes.to_dict(config.student.model),
+        "sources": config.data.sources,
+        "held_out": config.data.held_out,
+    }
 
 
 class _Export:

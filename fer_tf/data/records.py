@@ -167,9 +167,7 @@ def fingerprint(folder: Path) -> str:
         return saved["sha256"]
     content = {"sha256": content_digest(read(folder)), "files": built}
     try:
-        files.write_json(
-            folder / FINGERPRINT_FILE, {**content, "check": files.digest_of(content)}
-        )
+        files.write_json(folder / FINGERPRINT_FILE, content)
     except OSError as error:
         # Records may lie where nobody writes, such as a read-only share.
         log.debug("The fingerprint of %s is not saved: %s.", folder, error)
@@ -199,10 +197,9 @@ def _saved_fingerprint(folder: Path) -> dict[str, Any] | None:
     """Return what `fingerprint` saved; None if it is absent or damaged."""
     try:
         saved = files.read_json(folder / FINGERPRINT_FILE)
-        check = saved.pop("check")
-    except (UserError, OutsideError, AttributeError, KeyError, TypeError):
+        return {name: saved[name] for name in ("sha256", "files")}
+    except (UserError, OutsideError, LookupError, TypeError):
         return None
-    return saved if check == files.digest_of(saved) else None
 
 
 def _version(folder: Path) -> list[int]:

@@ -20,6 +20,8 @@ from fer_tf.config import flat
 from fer_tf.errors import UserError
 from fer_tf.evaluation import scoring
 from fer_tf.experiment import RunFolder
+from fer_tf.experiment import StepRecord
+from fer_tf.experiment import verify
 from fer_tf.labels import NUM_CLASSES
 from fer_tf.predictions import Predictions
 from fer_tf.predictions import SplitPredictions
@@ -194,34 +196,22 @@ def load_answers(path: Path, split: str) -> SplitPredictions:
             `calibration.json` beside it the raw logits are taken, with a warning.
 
     Raises:
-        UserError: there are no predictions, or others were calibrated.
+        UserError: there are no predictions, or a file has changed since it was written
+            or calibrated.
     """
     run = RunFolder(_folder(path))
-    answers = Predictions.load(run.predictions if path.is_dir() else path).split(split)
+    predicted = run.predictions if path.is_dir() else path
+    verify([predicted, run.calibration])
+    answers = Predictions.load(predicted).split(split)
     if not run.calibration.exists():
         log.warning("%s has no calibration.json: raw probabilities are taken.", path)
         return answers
-    _check_calibrated(run)
     calibration = Calibration.load(run.calibration)
     if split == calibration.fitted_on:
         raise UserError(
             f"{run.calibration} was fitted on {split!r}: compare on another split."
         )
     return answers.with_logits(calibration.scale(answers.logits, split))
-
-
-def _check_calibrated(run: RunFolder) -> None:
-    """Hold a run's predictions against those that were calibrated, where it tells."""
-    if not run.calibrated.exists() or not run.predictions.exists():
-        return
-    (then,) = files.read_json(run.calibrated)["inputs"].values()
-    now = files.sha256_of(run.predictions)
-    if now != then:
-        raise UserError(
-            f"{run.calibration} was fitted on other answers: expected predictions.npz "
-            f"of SHA-256 {then[:12]}, received {now[:12]}. Delete "
-            f"{run.calibrated.parent}, then: fer-tf calibrate"
-        )
 
 
 def load_seeds(paths: Sequence[Path], split: str) -> SplitPredictions:
@@ -246,7 +236,7 @@ def check_one_recipe(paths: Sequence[Path]) -> None:
     """
     records = [RunFolder(_folder(path)).asked for path in paths]
     asked = [
-        flat(files.read_json(record)["settings"])
+        flat(StepRecord.load(record).settings)
         for record in records
         if record.exists()
     ]

@@ -9,6 +9,8 @@ from fer_tf.config import flat
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
+from fer_tf.experiment import StepRecord
+from fer_tf.experiment import verify
 
 
 def checked_metrics(run: RunFolder, experiment: Experiment) -> dict[str, Any]:
@@ -29,10 +31,11 @@ def checked_metrics(run: RunFolder, experiment: Experiment) -> dict[str, Any]:
         now = files.sha256_of(path) if path.exists() else ""
         if not then or then != now:
             raise UserError(
-                f"{run.metrics} cannot be believed: expected {path.name} as it was "
+                f"{run.metrics} cannot be believed: expected {path} as it was "
                 f"evaluated (SHA-256 {then[:12] or 'unknown'}), received "
                 f"{now[:12] or 'no such file'}. {again}"
             )
+    verify([run.metrics])
     content = files.read_json(run.metrics)
     if "by_source_raw" not in content["test"]:
         raise UserError(
@@ -45,8 +48,8 @@ def checked_metrics(run: RunFolder, experiment: Experiment) -> dict[str, Any]:
 def _digests_when_evaluated(run: RunFolder) -> dict[str, str]:
     if not run.evaluated.exists():
         return {}
-    record = files.read_json(run.evaluated)
-    told = {**record["inputs"], **record.get("outputs", {})}
+    record = StepRecord.load(run.evaluated)
+    told = {**record.inputs, **record.outputs}
     return {name.rpartition("/")[2]: digest for name, digest in told.items()}
 
 
@@ -67,9 +70,10 @@ def chosen(
     every = [each for seeds in figures.values() for each in seeds]
     trained = [run.asked for name in runs for run in runs[name]]
     settings = [
-        flat(files.read_json(path)["settings"]) for path in trained if path.exists()
+        flat(StepRecord.load(path).settings) for path in trained if path.exists()
     ]
     fused = [run.path / "soft_labels.json" for run in runs.get("fused", [])]
+    verify(fused)
     searched = [files.read_json(path) for path in fused if path.exists()]
     return {
         "epochs_by": _each_once(
@@ -104,7 +108,7 @@ def made_from(experiment: Experiment, runs: Mapping[str, RunFolder]) -> dict[str
         )
     ]
     commits = _each_once(
-        files.read_json(path)["environment"]["commit"]
+        StepRecord.load(path).environment.get("commit", "")
         for path in records
         if path.exists()
     )

@@ -19,6 +19,7 @@ from fer_tf.evaluation import predict
 from fer_tf.evaluation.stages import teaching_runs
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import Step
+from fer_tf.experiment import verify
 from fer_tf.labels import NUM_CLASSES
 from fer_tf.predictions import Predictions
 from fer_tf.predictions import SplitPredictions
@@ -39,7 +40,10 @@ def keep(config: Config, experiment: Experiment, folder: Path) -> None:
         UserError: the teachers have not been fused.
     """
     logits, digests = {}, {}
-    for name, run in teaching_runs(config, experiment).items():
+    runs = teaching_runs(config, experiment)
+    report = experiment.soft_labels.with_suffix(".json")
+    verify([experiment.soft_labels, report, *(r.predictions for r in runs.values())])
+    for name, run in runs.items():
         predictions = Predictions.load(experiment.need(run.predictions, "fer-tf fuse"))
         for split in set(predictions.splits) - {"train"}:
             answers = predictions.split(split)
@@ -48,7 +52,7 @@ def keep(config: Config, experiment: Experiment, folder: Path) -> None:
                 logits[f"{name}/{split}/{source}"] = rows.logits.astype(np.float16)
                 digests[f"{split}/{source}"] = files.digest_of(rows.keys.tolist())
     folder.mkdir(parents=True, exist_ok=True)
-    for path in (experiment.soft_labels, experiment.soft_labels.with_suffix(".json")):
+    for path in (experiment.soft_labels, report):
         shutil.copyfile(path, folder / path.name)
     write_arrays(folder / ANSWERS, logits, keys=digests)
 
@@ -75,8 +79,8 @@ def take(config: Config, experiment: Experiment) -> None:
         for name in runs
     }
     step = Step(
-        experiment.fused.path / "answers.json",
-        {"models": list(runs)},
+        experiment.fused.stored,
+        {"models": list(runs), "seed": config.seed},
         [path, experiment.manifest],
     )
     if step.is_done():

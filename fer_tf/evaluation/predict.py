@@ -1,5 +1,6 @@
 """A model to its predictions: its answers to one crop, ten crops or views."""
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from rich.progress import track
 
+from fer_tf import config as recipes
 from fer_tf import files
 from fer_tf import fusion
 from fer_tf import metrics
@@ -61,7 +63,15 @@ def predict_run(
     shown = {"views_of": fusion.views_of(config)} if views else {}
     step = Step(
         run.answered,
-        {"views": views, "smoke": config.smoke, **shown, **left_out},
+        {
+            "seed": config.seed,
+            "smoke": config.smoke,
+            "face": dataclasses.asdict(pipeline.face_spec(config)),
+            "stage": recipes.to_dict(stage.model),
+            "views": views,
+            **shown,
+            **left_out,
+        },
         [experiment.manifest, run.weights, *(each.predictions for each in unseen)],
         experiment.accept_changes,
     )

@@ -25,6 +25,7 @@ from fer_tf.experiment import STUDENT_STAGES
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import environment
+from fer_tf.experiment import verify
 from fer_tf.labels import CLASSES
 from fer_tf.predictions import Predictions
 from fer_tf.predictions import SplitPredictions
@@ -71,6 +72,22 @@ class Evaluated:
         return self.raw.with_logits(self.calibration.scale(self.raw.logits, "test"))
 
 
+def check_inputs(experiment: Experiment) -> None:
+    """Verify what the report reads beside the files of the models' own stages.
+
+    Raises:
+        UserError: a file has changed since its stage wrote it.
+    """
+    students = [experiment.student(stage) for stage in STUDENT_STAGES]
+    verify(
+        [
+            experiment.manifest.with_suffix(".json"),
+            experiment.soft_labels.with_suffix(".json"),
+            *(run.judgement for run in students),
+        ]
+    )
+
+
 def write_experiment(
     config: Config,
     experiment: Experiment,
@@ -78,13 +95,18 @@ def write_experiment(
     stage: str,
     find: Find | None = None,
 ) -> None:
-    """Write an experiment's report from what its steps have written.
+    """Write an experiment's report from what its steps have written, and verify that.
 
     Args:
         runs: the evaluated models, by name.
         stage: of the exported student, which is shown; "" for the last run.
         find: as of `write`.
+
+    Raises:
+        UserError: a file has changed since its stage wrote it.
     """
+    check_inputs(experiment)
+    verify(run.metrics for run in runs.values())
     write(
         experiment.report,
         {name: Evaluated.load(run) for name, run in runs.items()},

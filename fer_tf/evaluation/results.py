@@ -25,6 +25,7 @@ from fer_tf.evaluation import stages
 from fer_tf.experiment import STUDENT_STAGES
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
+from fer_tf.experiment import verify
 from fer_tf.fusion import SoftLabels
 
 FIGURES = ("accuracy", "macro_f1", "nll", "ece")
@@ -104,6 +105,7 @@ def _taught_by(experiments: Sequence[tuple[Config, Experiment]]) -> int | None:
     brought = any(config.soft_labels.stored for config, _ in experiments)
     if not brought or not all(path.exists() for path in paths):
         return None
+    verify(paths)
     first, *others = map(SoftLabels.load, paths)
     for root, other in zip(roots[1:], others, strict=True):
         if not first.is_like(other):

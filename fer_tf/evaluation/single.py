@@ -22,6 +22,8 @@ from fer_tf.evaluation import stages
 from fer_tf.evaluation.subjects import Subject
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
+from fer_tf.experiment import StepRecord
+from fer_tf.experiment import verify
 from fer_tf.predictions import Predictions
 from fer_tf.predictions import SplitPredictions
 
@@ -88,13 +90,14 @@ def _own(subject: Subject, manifest: Path, crops: str) -> RunFolder | None:
     run = RunFolder(subject.path)
     if subject.kind != "run" or crops != "one" or not _is_done(run.answered):
         return None
+    verify([run.predictions, run.calibration])
     own = Predictions.load(run.predictions)
     same = _made_from(subject, manifest).items() <= own.made_from.items()
     return run if same and set(ASKED) <= set(own.splits) else None
 
 
 def _is_done(record: Path) -> bool:
-    return record.exists() and files.read_json(record)["done"]
+    return record.exists() and StepRecord.load(record).done
 
 
 def _made_from(subject: Subject, manifest: Path) -> dict[str, str]:
@@ -110,7 +113,12 @@ def _answer(
     face = dataclasses.asdict(pipeline.face_spec(subject.config))
     step = Step(
         run.answered,
-        {"kind": subject.kind, "crops": crops, "face": face},
+        {
+            "kind": subject.kind,
+            "seed": subject.config.seed,
+            "crops": crops,
+            "face": face,
+        },
         [manifest, subject.weights, *subject.beside],
     )
     # A model that does not fit leaves no record, so that a mended one is let in.
@@ -158,9 +166,9 @@ def _was_calibrated(own: RunFolder, settings: Mapping[str, Any]) -> bool:
     """Tell whether a run's calibration is of its answers, and fitted as is wanted."""
     if not _is_done(own.calibrated):
         return False
-    record = files.read_json(own.calibrated)
+    record = StepRecord.load(own.calibrated)
     read = [files.sha256_of(own.predictions)]
-    return record["settings"] == settings and [*record["inputs"].values()] == read
+    return record.settings == settings and [*record.inputs.values()] == read
 
 
 def _score(subject: Subject, run: RunFolder, about: Mapping[str, Any]) -> None:
@@ -180,6 +188,7 @@ def _report(
     pictures: bool,
 ) -> None:
     config, of_data = subject.config, manifest.with_suffix(".json")
+    verify([run.metrics, of_data])
     report.write(
         run.path / "report.json",
         {subject.name: report.Evaluated.load(run)},

@@ -20,6 +20,7 @@ from fer_tf.experiment import STUDENT_STAGES
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
+from fer_tf.experiment import verify
 from fer_tf.predictions import Predictions
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,10 @@ log = logging.getLogger(__name__)
 
 def calibrate_all(config: Config, experiment: Experiment) -> None:
     """Write `calibration.json` of every model that has answered, from validation."""
-    for run in answered_runs(config, experiment).values():
+    runs = answered_runs(config, experiment).values()
+    # All are verified before the first file is written.
+    verify(run.predictions for run in runs)
+    for run in runs:
         with write_lock.folder(run.path):
             step = calibration_step(run, config.calibrate)
             if not step.is_done():
@@ -86,8 +90,11 @@ def evaluate_all(
             since faces are personal data.
     """
     runs = answered_runs(config, experiment)
+    report.check_inputs(experiment)
+    # All are verified before the first file is written.
+    for run in runs.values():
+        verify([experiment.need(run.calibration, "fer-tf calibrate")])
     for name, run in runs.items():
-        experiment.need(run.calibration, "fer-tf calibrate")
         with write_lock.folder(run.path):
             step = evaluation_step(run, config.seed)
             if not step.is_done():
@@ -152,4 +159,5 @@ def exported_student(config: Config, experiment: Experiment) -> str:
 def _nll(experiment: Experiment, stage: str, run: RunFolder) -> float:
     made_by = "train --stage student" if stage == "ce" else f"distill --loss {stage}"
     experiment.need(run.predictions, f"fer-tf {made_by}")
+    verify([run.metrics])
     return files.read_json(run.metrics)["val"]["calibrated"]["nll"]

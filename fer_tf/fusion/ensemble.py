@@ -18,6 +18,8 @@ from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
 from fer_tf.experiment import Step
+from fer_tf.experiment import StepRecord
+from fer_tf.experiment import verify
 from fer_tf.fusion import memorised
 from fer_tf.fusion import stored
 from fer_tf.fusion.cross_fit import cross_fit
@@ -124,8 +126,13 @@ def run(config: Config, experiment: Experiment) -> None:
         _check_answered(config, experiment.teacher(name))
     settings = {"soft_labels": dataclasses.asdict(config.soft_labels)}
     step = Step(
-        experiment.fused.path / "fuse.json",
-        {**settings, "seed": config.seed, "teachers": names},
+        experiment.fused.fused,
+        {
+            **settings,
+            "seed": config.seed,
+            "teachers": names,
+            "views_of": stored.views_of(config),
+        },
         paths.values(),
     )
     if step.is_done():
@@ -150,7 +157,7 @@ def _check_answered(config: Config, run: RunFolder) -> None:
     """
     if not run.answered.exists():
         return
-    told = files.read_json(run.answered)["settings"].get("views_of")
+    told = StepRecord.load(run.answered).settings.get("views_of")
     if told is None:
         return
     differing = stored.other_views(told, config)
@@ -184,6 +191,7 @@ def checked(config: Config, experiment: Experiment) -> SoftLabels:
             A teacher need not be there; live ones answer views of their own.
     """
     path = experiment.need(experiment.soft_labels, "fer-tf fuse")
+    verify([path, path.with_suffix(".json")])
     soft_labels = SoftLabels.load(path)
     if config.distill.teacher == "stored":
         stored.checked_report(path, config)
@@ -193,6 +201,7 @@ def checked(config: Config, experiment: Experiment) -> SoftLabels:
         run = experiment.teacher(teacher.model.name)
         paths[f"{teacher.model.name}/weights"] = run.weights
         paths[f"{teacher.model.name}/predictions"] = run.predictions
+    verify(paths.values())
     soft_labels.check(
         {name: files.sha256_of(path) for name, path in paths.items() if path.exists()}
     )

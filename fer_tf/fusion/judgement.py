@@ -8,6 +8,7 @@ from fer_tf import files
 from fer_tf import predictions
 from fer_tf.config import Config
 from fer_tf.experiment import Experiment
+from fer_tf.experiment import verify
 from fer_tf.fusion.cross_fit import cross_fit
 from fer_tf.fusion.cross_fit import shortfalls
 from fer_tf.predictions import Predictions
@@ -28,6 +29,9 @@ def judge(config: Config, experiment: Experiment) -> dict[str, Any]:
         `teachers` and `students`: tables of `cross_fit`; `warnings`; and `inputs`, the
         SHA-256 of what was read. `students` is empty where the CE student, or a
         teacher, has left no answers.
+
+    Raises:
+        UserError: a file has changed since its stage wrote it.
     """
     report = experiment.need(experiment.soft_labels.with_suffix(".json"), "fer-tf fuse")
     paths = {
@@ -35,6 +39,7 @@ def judge(config: Config, experiment: Experiment) -> dict[str, Any]:
         for teacher in config.teachers
     }
     paths[STUDENT] = experiment.student("ce").predictions
+    verify([report, *paths.values()])
     fitted = files.read_json(report)["cross_fit"]
     inputs, students = {report.name: files.sha256_of(report)}, {}
     if all(path.exists() for path in paths.values()):

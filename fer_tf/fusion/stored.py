@@ -19,8 +19,7 @@ from fer_tf.fusion.soft_labels import SoftLabels
 
 def views_of(config: Config) -> dict[str, Any]:
     """Return, as JSON, what makes a recipe's training views: all but their seed."""
-    tree = to_dict(config)
-    views = {name: tree[name] for name in ("face", "augment")}
+    views = {"face": to_dict(config.face), "augment": to_dict(config.augment)}
     return json.loads(json.dumps({**views, "views": config.soft_labels.views}))
 
 
@@ -49,8 +48,11 @@ def take(config: Config, experiment: Experiment) -> None:
     soft_labels = SoftLabels.load(stored)
     told = checked_report(stored, config)
     step = Step(
-        experiment.fused.path / "fuse.json",
-        {"soft_labels": dataclasses.asdict(config.soft_labels)},
+        experiment.fused.fused,
+        {
+            "soft_labels": dataclasses.asdict(config.soft_labels),
+            "views_of": views_of(config),
+        },
         [stored, stored.with_suffix(".json"), experiment.manifest],
     )
     if step.is_done():

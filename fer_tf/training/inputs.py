@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from fer_tf import config as recipes
-from fer_tf import files
 from fer_tf import fusion
 from fer_tf import models
 from fer_tf.config import Config
@@ -21,7 +20,9 @@ from fer_tf.data import sampling
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.experiment import RunFolder
+from fer_tf.experiment import StepRecord
 from fer_tf.experiment import differences
+from fer_tf.experiment import verify
 from fer_tf.manifest import table
 from fer_tf.models.head import ARCFACE
 from fer_tf.training import epochs
@@ -73,16 +74,18 @@ def _check_one_class(trained: pd.DataFrame, teachers: Sequence[str]) -> None:
         )
 
 
-def soft_labels(config: Config, experiment: Experiment) -> Path:
-    """Return the soft labels, which must be of this manifest's pictures.
+def soft_labels(config: Config, experiment: Experiment) -> list[Path]:
+    """Return the soft labels and their report, verified against the manifest.
 
     Raises:
-        UserError: they are not there, were made from other files, or lack a picture.
+        UserError: they are not there, were made from other files, have changed since
+            they were made, or lack a picture.
     """
     rows = table.read(experiment.manifest)
     trained = table.kept(rows) & (rows["split"] == "train")
     fusion.checked(config, experiment).lookup(rows["key"][trained])
-    return experiment.soft_labels
+    verify([experiment.student("ce").predictions])
+    return [experiment.soft_labels, experiment.soft_labels.with_suffix(".json")]
 
 
 def start(experiment: Experiment, stage: str) -> list[Path]:
@@ -105,8 +108,7 @@ def live_teachers(config: Config, experiment: Experiment) -> list[Path]:
     for stage, run in zip(config.teachers, runs, strict=True):
         experiment.need(run.weights, "fer-tf train --stage teachers")
         check_recipe(config, stage, run)
-    paths = [run.weights for run in runs]
-    return [experiment.soft_labels.with_suffix(".json"), *paths]
+    return [run.weights for run in runs]
 
 
 def first_weights(stage: StageConfig) -> list[Path]:
@@ -122,7 +124,7 @@ def check_recipe(config: Config, stage: StageConfig, run: RunFolder) -> None:
     """
     if not run.asked.exists():
         return
-    asked = files.read_json(run.asked)["settings"]
+    asked = StepRecord.load(run.asked).settings
     model = asked["model"] if "model" in asked else asked["stage"]["model"]
     before = _input_and_model(asked["face"], model)
     now = _input_and_model(recipes.to_dict(config.face), recipes.to_dict(stage.model))

@@ -159,10 +159,20 @@ def distill(
     asked = recipes.to_dict(settings)
     step = Step(
         run.asked,
-        _settings(config, model=model, distill=asked, teacher=config.distill.teacher),
+        _settings(
+            config,
+            model=model,
+            distill=asked,
+            teacher=config.distill.teacher,
+            teachers=[teacher.model.name for teacher in config.teachers],
+            soft_labels={
+                name: getattr(config.soft_labels, name)
+                for name in ("search", "per_class")
+            },
+        ),
         [
             manifest,
-            soft_labels,
+            *soft_labels,
             *inputs.live_teachers(config, experiment),
             *start,
             *inputs.first_weights(stage),
@@ -204,7 +214,8 @@ def _train(
     )
     if replicas.is_chief(strategy):
         board.close()
-        step.finish([run.weights, run.training])
+        judgement = [run.judgement] if run.judgement.exists() else []
+        step.finish([run.weights, run.training, *judgement])
 
 
 def _lesson(
@@ -254,13 +265,14 @@ def build(
 
 
 def _settings(config: Config, **more: Any) -> dict[str, Any]:
-    tree = recipes.to_dict(config)
-    common = {name: tree[name] for name in ("seed", "smoke", "face", "augment")}
     # By name: in a recipe they go by the order of its sources.
     weights = epochs.source_weights(config) or []
     views = config.soft_labels.views
     return {
-        **common,
+        "seed": config.seed,
+        "smoke": config.smoke,
+        "face": recipes.to_dict(config.face),
+        "augment": recipes.to_dict(config.augment),
         "source_weights": weights,
         "views": views,
         "replicas": replicas.strategy().num_replicas_in_sync,

@@ -113,6 +113,12 @@ def use_tiny(monkeypatch, drawn_faces):
     monkeypatch.setattr(pipeline, "load", lambda config, manifest: drawn_faces)
 
 
+@pytest.fixture(scope="session")
+def tiny_models():
+    """`use_tiny`, for fixtures that live longer than a test."""
+    return use_tiny
+
+
 @pytest.fixture
 def tiny(monkeypatch, drawn_faces):
     """Two tiny teachers and a tiny student, and faces that are in memory."""

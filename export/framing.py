@@ -47,9 +47,11 @@ def fit(
     """
     manifest = experiment.need(experiment.manifest, "fer-tf data clean")
     way = config.face.framing_from
+    # The corpus' own boxes come from no detector.
+    score = config.live.detector_score if way == "yunet" else None
     step = Step(
-        experiment.root / "steps" / "framing.json",
-        {"from": way, "pictures": PICTURES},
+        experiment.framed,
+        {"from": way, "pictures": PICTURES, "detector_score": score},
         [manifest],
     )
     if step.is_done():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from fer_tf import config as recipes
 from fer_tf import write_lock
 from fer_tf.cli import terminal
 from fer_tf.cli.options import pictures_option
@@ -141,7 +142,7 @@ def _clean(config: Config, experiment: Experiment, pictures: bool) -> None:
         for source in config.data.sources
     }
     step = Step(
-        experiment.root / "steps" / "clean.json",
+        experiment.cleaned,
         {
             **{name: getattr(config.data, name) for name in DECIDES_ON_ROWS},
             "records": built,
@@ -149,7 +150,8 @@ def _clean(config: Config, experiment: Experiment, pictures: bool) -> None:
     )
     if not step.is_done():
         data.clean_sources(config, data_dir, experiment.manifest, pictures)
-        step.finish([experiment.manifest])
+        report = experiment.manifest.with_suffix(".json")
+        step.finish([experiment.manifest, report])
     elif pictures:
         data.write_page(experiment.manifest, data_dir, pictures)
 
@@ -157,14 +159,19 @@ def _clean(config: Config, experiment: Experiment, pictures: bool) -> None:
 def _rehearse(config: Config, experiment: Experiment) -> None:
     from fer_tf.live.rehearsal import rehearse
 
+    seconds = 2.0 if config.smoke else 12.0
+    bundle = experiment.bundle
     step = Step(
-        experiment.root / "steps" / "live.json",
-        {"seed": config.seed + 1},
-        [experiment.bundle / "bundle.json"],
+        experiment.rehearsed,
+        {
+            "seed": config.seed + 1,
+            "seconds": seconds,
+            "live": recipes.to_dict(config.live),
+        },
+        [bundle / "bundle.json", bundle / "model.tflite"],
     )
     if step.is_done():
         return
-    seconds = 2.0 if config.smoke else 12.0
     with write_lock.folder(experiment.live):
         rehearse(
             experiment.live,

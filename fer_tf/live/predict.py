@@ -13,6 +13,7 @@ import numpy as np
 
 from fer_tf import files
 from fer_tf import image_files
+from fer_tf import spreadsheet
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 from fer_tf.labels import CLASSES
@@ -179,4 +180,5 @@ def _write_csv(out: Path, found: Found) -> None:
             for row in found.faces:
                 held = row["prediction_set"]
                 text = "" if held is None else " ".join(held) or "none"
-                rows.writerow({**row, "prediction_set": text})
+                path = spreadsheet.path_cell(row["path"])
+                rows.writerow({**row, "path": path, "prediction_set": text})

@@ -4,6 +4,7 @@ Every cell but `width` and `height` is text, as it stands in the file: `votes` a
 `distribution` are numbers with spaces between them, and "" is "", never NaN.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pandas as pd
 
 from fer_tf import files
 from fer_tf import labels
+from fer_tf import spreadsheet
 from fer_tf.errors import UserError
 from fer_tf.sources import MANIFEST_SPLITS
 
@@ -46,6 +48,8 @@ COLUMNS = (
     "photo",
 )
 NUMBERS = ("width", "height")
+# Text as the publisher wrote it; in the file, no spreadsheet runs it as a formula.
+PUBLISHED = ("label_original", "subject", "photo")
 
 
 # What the manifest's report, which is written beside it, calls the SHA-256 of its CSV.
@@ -101,6 +105,7 @@ def parse(path: Path) -> pd.DataFrame:
         if missing:
             raise UserError(f"{path} lacks the columns {', '.join(missing)}. {do}")
         table = table.astype({name: "int64" for name in NUMBERS})
+        table = _with_cells(table, spreadsheet.plain)
     repeated = table["key"][table["key"].duplicated()]
     if len(repeated):
         raise UserError(f"{path} has the key {repeated.iloc[0]!r} twice.")
@@ -147,6 +152,7 @@ def _are_votes(text: str) -> bool:
 
 def write(path: Path, table: pd.DataFrame) -> None:
     """Write a manifest, whole or not at all."""
+    table = _with_cells(table, spreadsheet.cell)
     with files.replacing(path) as temporary:
         table.to_csv(
             temporary,
@@ -155,6 +161,10 @@ def write(path: Path, table: pd.DataFrame) -> None:
             encoding="utf-8",
             lineterminator="\n",
         )
+
+
+def _with_cells(table: pd.DataFrame, convert: Callable[[str], str]) -> pd.DataFrame:
+    return table.assign(**{name: table[name].map(convert) for name in PUBLISHED})
 
 
 def cluster(table: pd.DataFrame) -> pd.Series:

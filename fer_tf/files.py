@@ -93,6 +93,8 @@ def reading(
 
 def _reason(error: Exception) -> str:
     text = str(error).strip().partition("\n")[0][:200].rstrip(".")
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
     if isinstance(error, KeyError):
         return f"it lacks {text}"
     return text or type(error).__name__
@@ -105,6 +107,11 @@ def replacing(path: Path) -> Iterator[Path]:
     A reader sees the old file or the new one, never half of one, also when the
     process is killed while writing; what such a process leaves is removed here.
     """
+    # A symbolic link stays one. A device would be replaced by a file: as root, also
+    # /dev/null.
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is not a regular file: expected a file's path.")
     path.parent.mkdir(parents=True, exist_ok=True)
     leftovers.remove(path.parent)
     handle, name = tempfile.mkstemp(

@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from fer_tf.cli import terminal
-from fer_tf.cli.live import FILE
 from fer_tf.cli.live import bundle_option
 from fer_tf.cli.live import detector_option
 from fer_tf.cli.live import threads_option
 from fer_tf.cli.options import recipe
+from fer_tf.cli.paths import FILE
+from fer_tf.cli.paths import OUT_FILE
 from fer_tf.config import Config
 
 BATCH_SIZES = (1, 4)
@@ -22,7 +23,7 @@ BATCH_SIZES = (1, 4)
 @detector_option
 @threads_option
 @click.option("--source", type=FILE, help="A film on which to time every stage.")
-@click.option("--out", type=FILE, help="Write the figures as JSON.")
+@click.option("--out", type=OUT_FILE, help="Write the figures as JSON.")
 @recipe()
 def benchmark(
     config: Config,

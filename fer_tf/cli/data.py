@@ -22,6 +22,9 @@ from fer_tf.cli import terminal
 from fer_tf.cli.groups import SuggestingGroup
 from fer_tf.cli.options import SOURCE
 from fer_tf.cli.options import recipe
+from fer_tf.cli.paths import FILE
+from fer_tf.cli.paths import FOLDER
+from fer_tf.cli.paths import OUT_FILE
 from fer_tf.config import Config
 from fer_tf.errors import CheckFailed
 from fer_tf.errors import UserError
@@ -29,7 +32,6 @@ from fer_tf.errors import UserError
 log = logging.getLogger(__name__)
 
 SHOWN_FINDINGS = 20
-folder = click.Path(path_type=Path, file_okay=False)
 
 
 def build_sources(config: Config, raw: Path, data_dir: Path) -> list[Path]:
@@ -150,8 +152,8 @@ def data() -> None:
 
 
 @data.command()
-@click.option("--raw", type=folder, help="The folder with each corpus' own folder.")
-@click.option("--data-dir", type=folder, help="Where records are written.")
+@click.option("--raw", type=FOLDER, help="The folder with each corpus' own folder.")
+@click.option("--data-dir", type=FOLDER, help="Where records are written.")
 @recipe(SOURCE, tensorflow=True)
 def build(config: Config, raw: Path | None, data_dir: Path | None) -> None:
     """Write a corpus' TFRecords; without SOURCE, those of the recipe.
@@ -166,10 +168,10 @@ def build(config: Config, raw: Path | None, data_dir: Path | None) -> None:
 
 
 @data.command()
-@click.option("--data-dir", type=folder, help="Where the records are.")
+@click.option("--data-dir", type=FOLDER, help="Where the records are.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUT_FILE,
     default="manifest.csv",
     show_default=True,
     help="The manifest; its report is written beside it, as JSON and as a page.",
@@ -204,7 +206,7 @@ def clean(config: Config, data_dir: Path | None, out: Path, pictures: bool) -> N
 
 
 @data.command()
-@click.option("--data-dir", type=folder, help="Where the records are.")
+@click.option("--data-dir", type=FOLDER, help="Where the records are.")
 @click.option(
     "--accept",
     is_flag=True,
@@ -259,7 +261,7 @@ def _accept(manifest: Path, rows: Any, data_dir: Path) -> None:
 
 
 @data.command()
-@click.argument("manifest", type=click.Path(path_type=Path))
+@click.argument("manifest", type=FILE)
 def stats(manifest: Path) -> None:
     """Show a manifest's kept rows by source, split and class.
 

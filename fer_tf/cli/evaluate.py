@@ -19,6 +19,10 @@ from fer_tf.cli.options import pictures_option
 from fer_tf.cli.options import recipe
 from fer_tf.cli.options import runs_option
 from fer_tf.cli.options import started
+from fer_tf.cli.paths import EXISTING
+from fer_tf.cli.paths import EXISTING_FILE
+from fer_tf.cli.paths import FOLDER
+from fer_tf.cli.paths import OUT_FILE
 from fer_tf.config import Config
 from fer_tf.errors import CheckFailed
 from fer_tf.errors import UserError
@@ -26,8 +30,6 @@ from fer_tf.experiment import Experiment
 
 if TYPE_CHECKING:
     from fer_tf.evaluation.subjects import Asked
-
-RUN = click.Path(path_type=Path, exists=True)
 
 split_option = click.option(
     "--split",
@@ -44,7 +46,7 @@ seed_option = click.option(
     help="Of the bootstrap.",
 )
 out_option = click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write JSON there."
+    "--out", type=OUT_FILE, help="Write JSON there."
 )
 
 
@@ -53,7 +55,7 @@ out_option = click.option(
 @runs_option
 @click.option(
     "--keep",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Write what a student needs to be repeated without the teachers there.",
 )
 def fuse(config: Config, runs: Path, keep: Path | None) -> None:
@@ -112,12 +114,12 @@ def calibrate(config: Config, runs: Path) -> None:
 )
 @click.option(
     "--manifest",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=EXISTING_FILE,
     help="Whose pictures are answered.  [default: the experiment's]",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Of one MODEL.  [default: EXPERIMENT/evaluations/NAME]",
 )
 def evaluate(
@@ -247,10 +249,12 @@ def compare(
 
 
 @click.command()
-@click.argument("candidate", type=RUN)
-@click.argument("baseline", type=RUN)
+@click.argument("candidate", type=EXISTING)
+@click.argument("baseline", type=EXISTING)
 @click.option(
-    "--rules", type=RUN, help="YAML, as fer_tf/evaluation/gate.yaml, the default."
+    "--rules",
+    type=EXISTING_FILE,
+    help="YAML, as fer_tf/evaluation/gate.yaml, the default.",
 )
 @click.option(
     "--allow-inconclusive", is_flag=True, help="Let a candidate pass that may be worse."

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 from fer_tf.cli import terminal
-from fer_tf.cli.live import FOLDER
 from fer_tf.cli.live import detector_option
 from fer_tf.cli.options import recipe
 from fer_tf.cli.options import runs_option
 from fer_tf.cli.options import started
+from fer_tf.cli.paths import FOLDER
 from fer_tf.config import Config
 
 

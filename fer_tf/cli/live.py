@@ -13,13 +13,17 @@ from fer_tf import quiet
 from fer_tf import write_lock
 from fer_tf.cli import terminal
 from fer_tf.cli.options import recipe
+from fer_tf.cli.paths import FILE
+from fer_tf.cli.paths import FOLDER
 from fer_tf.config import Config
 from fer_tf.config import LiveConfig
+from fer_tf.errors import FerTfError
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
+
+# More than any machine has, and no more than LiteRT takes.
+MAX_THREADS = 1024
 
 bundle_option = click.option(
     "--bundle", type=FOLDER, help="An exported bundle.  [default: the shipped one]"
@@ -31,7 +35,7 @@ detector_option = click.option(
 )
 threads_option = click.option(
     "--threads",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MAX_THREADS),
     default=1,
     show_default=True,
     help="Threads of each of the two models.",
@@ -106,7 +110,16 @@ def _play(
     # Opening a camera takes as long as loading the models.
     with ThreadPoolExecutor(1) as opener:
         opening = opener.submit(camera.open_source, source)
-        recogniser = load()
+        try:
+            recogniser = load()
+        except FerTfError as error:
+            fault = opening.exception()
+            if fault is None:
+                opening.result().close()
+            # What the user can correct is told first.
+            elif isinstance(fault, UserError) and not isinstance(error, UserError):
+                raise fault from None
+            raise
     return play.play(
         opening.result(), recogniser, live, name=camera.name_of(source), **options
     )

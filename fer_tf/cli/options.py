@@ -16,6 +16,8 @@ from fer_tf import files
 from fer_tf import quiet
 from fer_tf import sources
 from fer_tf.cli import terminal
+from fer_tf.cli.paths import FILE
+from fer_tf.cli.paths import FOLDER
 from fer_tf.errors import UserError
 from fer_tf.experiment import Experiment
 from fer_tf.sources import CORPORA
@@ -53,7 +55,7 @@ def recipe(
         @click.option(
             "--config",
             "path",
-            type=click.Path(path_type=Path),
+            type=FILE,
             help=f"The recipe, in YAML.  [default: {QUICKSTART}]",
         )
         @click.option("--smoke", is_flag=True, help="Make every part of it tiny.")
@@ -67,6 +69,8 @@ def recipe(
             **options: Any,
         ) -> Any:
             given, overrides = _split(arguments)
+            if "" in arguments:
+                raise UserError("an argument is empty: expected a path or KEY=VALUE.")
             if given and not names:
                 raise UserError(f"expected KEY=VALUE, received {given[0]!r}.")
             if names == SOURCE and given:
@@ -132,7 +136,7 @@ def runs_option(callback: Callable) -> Callable:
     """Give a command `--runs`, the folder that holds experiments."""
     return click.option(
         "--runs",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=FOLDER,
         default="runs",
         show_default=True,
         help="The folder that holds experiments.",

@@ -7,8 +7,8 @@ import click
 
 from fer_tf import files
 from fer_tf.cli import terminal
-
-FILE = click.Path(path_type=Path, dir_okay=False)
+from fer_tf.cli.paths import EXISTING_FOLDER
+from fer_tf.cli.paths import OUT_FILE
 
 
 @click.command()
@@ -17,10 +17,12 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     metavar="RUN...",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=EXISTING_FOLDER,
 )
-@click.option("--into", type=FILE, help="Put the tables between this file's markers.")
-@click.option("--out", type=FILE, help="Write JSON there.")
+@click.option(
+    "--into", type=OUT_FILE, help="Put the tables between this file's markers."
+)
+@click.option("--out", type=OUT_FILE, help="Write JSON there.")
 def results(runs: tuple[Path, ...], into: Path | None, out: Path | None) -> None:
     """Write the README's tables of results, from experiments' folders alone.
 

@@ -9,14 +9,16 @@ import click
 from fer_tf import quiet
 from fer_tf import write_lock
 from fer_tf.cli import terminal
-from fer_tf.cli.live import FILE
-from fer_tf.cli.live import FOLDER
 from fer_tf.cli.live import bundle_option
 from fer_tf.cli.live import detector_option
 from fer_tf.cli.live import recogniser_of
 from fer_tf.cli.live import threads_option
 from fer_tf.cli.live import warn_of
 from fer_tf.cli.options import recipe
+from fer_tf.cli.paths import FILE
+from fer_tf.cli.paths import FOLDER
+from fer_tf.cli.paths import OUT_FILE
+from fer_tf.cli.paths import PATH
 from fer_tf.config import Config
 from fer_tf.errors import CheckFailed
 from fer_tf.errors import UserError
@@ -33,7 +35,9 @@ VIDEO_SUFFIXES = frozenset(
 @detector_option
 @threads_option
 @click.option("--cropped", is_flag=True, help="Each picture is a face already.")
-@click.option("--out", type=FILE, required=True, help="A .csv or .json of the faces.")
+@click.option(
+    "--out", type=OUT_FILE, required=True, help="A .csv or .json of the faces."
+)
 @recipe("PATH")
 def predict(
     config: Config,
@@ -95,7 +99,7 @@ def _classifier(bundle: Path | None, threads: int) -> Any:
 @click.option(
     "--allow-inconclusive", is_flag=True, help="Let a session pass that may be worse."
 )
-@click.option("--out", type=FILE, help="Write the figures as JSON.")
+@click.option("--out", type=OUT_FILE, help="Write the figures as JSON.")
 def score(
     session: Path,
     labels: Path | None,
@@ -176,7 +180,7 @@ def _say_verdict(judged: dict[str, Any]) -> None:
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @bundle_option
 @threads_option
-@click.option("--film", type=click.Path(path_type=Path), help="Where its film is now.")
+@click.option("--film", type=PATH, help="Where its film is now.")
 @click.option("--out", type=FOLDER, required=True, help="Write the session here.")
 def replay(
     session: Path,

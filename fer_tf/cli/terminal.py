@@ -55,8 +55,12 @@ def say(text: object, err: bool = False) -> None:
 
 
 def say_error(error: object) -> None:
-    """Print an error as one line on standard error."""
-    click.echo(f"error: {one_line(str(error))}", err=True)
+    """Print an error on standard error.
+
+    Further lines are indented, so that a line break in a name begins no second error.
+    """
+    text = printable(str(error)).replace("\n", "\n  ")
+    click.echo(f"error: {text}", err=True)
 
 
 def cell(text: object) -> Text:

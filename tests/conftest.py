@@ -92,6 +92,30 @@ def tiny_model():
 
 
 @pytest.fixture(scope="session")
+def backbone():
+    """A function that makes a builder for `models.MODELS`: one layer of `filters`.
+
+    It stands in for an architecture where the test is of what is done with any.
+    """
+    keras = pytest.importorskip("keras")
+
+    def of(filters):
+        def build(side, imagenet=False):
+            image = keras.Input((side, side, 3))
+            x = keras.layers.Rescaling(1 / 127.5, -1)(image)
+            conv = keras.layers.Conv2D(
+                filters, 5, strides=4, use_bias=False, name="conv"
+            )
+            x = keras.layers.BatchNormalization(name="norm")(conv(x))
+            x = keras.layers.ReLU()(x)
+            return keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
+
+        return build
+
+    return of
+
+
+@pytest.fixture(scope="session")
 def tiny_bundle(tiny_model, tmp_path_factory) -> Path:
     """The folder of `tiny_model`'s bundle; read it, never write to it."""
     from export import convert

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import cv2
-import keras
 import pytest
 from click.testing import CliRunner
 
@@ -35,22 +34,15 @@ def fer_tf(*arguments):
     return found
 
 
-def tiny(side, imagenet=False):
-    """Return a stand-in for ResNet-18: the same pipeline, a thousandth of the work."""
-    image = keras.Input((side, side, 3))
-    x = keras.layers.Rescaling(1 / 127.5, -1)(image)
-    x = keras.layers.Conv2D(8, 5, strides=4, use_bias=False)(x)
-    x = keras.layers.BatchNormalization()(x)
-    x = keras.layers.ReLU()(x)
-    return keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
-
-
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    """The folder in which the quickstart was run with `--smoke`, and its output."""
+def smoke(tmp_path_factory, backbone):
+    """The folder in which the quickstart was run with `--smoke`, and its output.
+
+    A stand-in for ResNet-18 goes the same way with a thousandth of the work.
+    """
     folder = tmp_path_factory.mktemp("smoke")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(models.MODELS, "resnet18", tiny)
+        monkeypatch.setitem(models.MODELS, "resnet18", backbone(8))
         found = fer_tf(*smoke_command(folder))
         assert found.exit_code == 0, found.output
         yield folder, found.output

@@ -44,24 +44,30 @@ def test_batch_normalization_fits_training_from_scratch(model):
     assert {*found} == (set() if model.name == "convnext_tiny" else {MOMENTUM})
 
 
-def test_the_same_seed_gives_the_same_weights():
+@pytest.mark.parametrize(
+    "name", ["tiny", pytest.param("resnet18", marks=pytest.mark.slow)]
+)
+def test_the_same_seed_gives_the_same_weights(name):
     first, again, other = (
-        models.build("resnet18", size=32, seed=seed).get_weights() for seed in (3, 3, 4)
+        models.build(name, size=32, seed=seed).get_weights() for seed in (3, 3, 4)
     )
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
+@pytest.mark.slow
 def test_depthwise_kernels_let_the_signal_through():
     """He's variance, 2 / 9 for a 3x3 kernel, however many channels there are."""
     model = models.build("mobilenetv3_large", size=32)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.DepthwiseConv2D):
-            kernel = keras.ops.convert_to_numpy(layer.kernel)
-            expected = np.sqrt(2 / np.prod(kernel.shape[:2]))
-            assert kernel.std() == pytest.approx(expected, rel=0.15)
+    found = layers(model, keras.layers.DepthwiseConv2D)
+    assert len(found) == 15
+    for layer in found:
+        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        expected = np.sqrt(2 / np.prod(kernel.shape[:2]))
+        assert kernel.std() == pytest.approx(expected, rel=0.15)
 
 
+@pytest.mark.slow
 def test_minimalistic_has_what_int8_is_fast_at_and_nothing_else():
     """No hard-swish, no squeeze-and-excite (both multiply), no kernel of 5x5."""
     model = models.build("mobilenetv3_large_minimalistic", size=32)

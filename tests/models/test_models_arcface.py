@@ -14,9 +14,9 @@ from fer_tf.models.head import SCALE
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def model():
-    return models.build("resnet18", size=32, seed=1, head="arcface")
+    return models.build("tiny", size=32, seed=1, head="arcface")
 
 
 def _embeddings(model):
@@ -47,7 +47,7 @@ def test_lengths_do_not_count(model):
 
 
 def test_an_embedding_of_no_length_has_a_slope():
-    layer = models.build("resnet18", size=32, head="arcface").get_layer("logits")
+    layer = models.build("tiny", size=32, head="arcface").get_layer("logits")
     embedding = tf.Variable(np.zeros((1, EMBEDDING), np.float32))
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(layer(embedding)[:, :2])
@@ -60,14 +60,14 @@ def test_logits_are_float32_whatever_the_precision_inside():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = models.build("resnet18", size=32, head="arcface")
+        model = models.build("tiny", size=32, head="arcface")
     finally:
         keras.config.set_dtype_policy(before)
     assert model.predict_on_batch(PIXELS).dtype == np.float32
 
 
 def test_the_same_seed_gives_the_same_weights(model):
-    again = models.build("resnet18", size=32, seed=1, head="arcface")
+    again = models.build("tiny", size=32, seed=1, head="arcface")
     for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -76,31 +76,31 @@ def test_its_weights_are_saved_and_read_back(model, tmp_path):
     path = tmp_path / "best.weights.h5"
     model.save_weights(path)
     again = models.build(
-        "resnet18", size=32, seed=2, head="arcface", weights=str(path)
+        "tiny", size=32, seed=2, head="arcface", weights=str(path)
     )
     np.testing.assert_array_equal(
         again.predict_on_batch(PIXELS), model.predict_on_batch(PIXELS)
     )
     with pytest.raises(UserError, match="`head`"):
-        models.build("resnet18", size=32, weights=str(path))
+        models.build("tiny", size=32, weights=str(path))
 
 
 def test_a_linear_head_is_what_is_built_without_a_word():
     def described(**options):
-        model = models.build("resnet18", size=32, seed=3, **options)
+        model = models.build("tiny", size=32, seed=3, **options)
         names = [(each.path, tuple(each.shape)) for each in model.weights[-4:]]
         return names, model.get_weights()
 
     (names, plain), (others, linear) = described(), described(head="linear")
     assert names == others
-    assert names[-2:] == [("logits/kernel", (512, 7)), ("logits/bias", (7,))]
+    assert names[-2:] == [("logits/kernel", (8, 7)), ("logits/bias", (7,))]
     for one, other in zip(plain, linear, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_an_unknown_head_is_answered_with_the_nearest():
     with pytest.raises(UserError, match="'arc-face'") as raised:
-        models.build("resnet18", size=32, head="arc-face")
+        models.build("tiny", size=32, head="arc-face")
     assert raised.value.suggestion == "arcface"
     with pytest.raises(UserError, match="model.head.*'liner'") as raised:
         recipes.load(None, ["student.model.head=liner"])

@@ -40,6 +40,7 @@ def test_it_answers_as_keras_own(reference):
     assert sum(sizes) == sum(expected)
 
 
+@pytest.mark.slow
 def test_no_grouped_convolution_is_left():
     layers = [*convnext_tiny(32)._flatten_layers()]
     depthwise = [each for each in layers if type(each) is keras.layers.DepthwiseConv2D]

@@ -28,8 +28,8 @@ def test_the_last_map_has_twice_the_side(name):
 
 
 def test_it_is_the_model_of_the_larger_size_shown_larger_pictures():
-    small = models.build("resnet18", size=32, enlarge=1.5, seed=3)
-    large = models.build("resnet18", size=48, seed=3)
+    small = models.build("tiny", size=32, enlarge=1.5, seed=3)
+    large = models.build("tiny", size=48, seed=3)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
     larger = keras.ops.image.resize(pixels.astype("float32"), (48, 48))
     np.testing.assert_allclose(
@@ -39,9 +39,9 @@ def test_it_is_the_model_of_the_larger_size_shown_larger_pictures():
 
 def test_weights_of_another_enlargement_are_refused(tmp_path):
     path = tmp_path / "c.weights.h5"
-    models.build("resnet18", size=32).save_weights(path)
+    models.build("tiny", size=32).save_weights(path)
     with pytest.raises(UserError, match="`enlarge`"):
-        models.build("resnet18", size=32, enlarge=2, weights=str(path))
+        models.build("tiny", size=32, enlarge=2, weights=str(path))
 
 
 @pytest.mark.parametrize("value", [0, 0.5, 9, ".nan"])

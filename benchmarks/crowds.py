@@ -19,7 +19,7 @@ from fer_tf.live import yunet
 from fer_tf.live import yunet_model
 from fer_tf.live.detection import Detection
 from fer_tf.live.pictures import pictures_in
-from fer_tf.live.pictures import read_picture
+from fer_tf.live.pictures import read_image
 
 COLUMNS, ROWS = 9, 6
 FACE_PX = 64
@@ -74,7 +74,7 @@ def _crowd(
     corners = [(cell_px * column, cell_px * row) for row, column in places]
     size = (FACE_PX, FACE_PX)
     for (x, y), index in zip(corners, chosen, strict=True):
-        face = read_picture(paths[index])
+        face = read_image(paths[index]).pixels_bgr
         small = cv2.resize(face, size, interpolation=cv2.INTER_AREA)
         image[y:y + FACE_PX, x:x + FACE_PX] = small
     return image, np.array(corners) + FACE_PX / 2

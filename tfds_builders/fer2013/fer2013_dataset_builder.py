@@ -12,7 +12,8 @@ class Builder(RecordBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "All 35,887 rows, those without a face among them."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "This folder must hold fer2013.csv, or else train/ and test/; see "
+        "This folder must hold fer2013.csv or icml_face_data.csv, or else train/ and "
+        "test/ with a folder for each class; see "
         "https://www.kaggle.com/c/challenges-in-representation-learning-"
         "facial-expression-recognition-challenge"
     )

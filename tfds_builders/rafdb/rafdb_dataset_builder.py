@@ -14,7 +14,8 @@ class Builder(RecordBuilder):
         "1.0.0": "The basic set: 12,271 faces for training and 3,068 for the test."
     }
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "This folder or basic/ in it must hold EmoLabel/ and Image/aligned/. They are "
+        "This folder or basic/ in it must hold EmoLabel/ and Image/aligned/; or the "
+        "folder must hold train/ and test/ with a folder for each class. They are "
         "given on request: http://www.whdeng.cn/raf/model1.html"
     )
     SOURCE = rafdb

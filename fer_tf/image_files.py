@@ -97,7 +97,7 @@ def counted(skipped: Mapping[Any, str]) -> list[str]:
     """
     names: dict[str, list[str]] = {}
     for path, reason in skipped.items():
-        names.setdefault(reason, []).append(str(path))
+        names.setdefault(reason, []).append(_printable(str(path)))
     return [
         f"{len(those)} skipped, {reason}: {', '.join(those[:MAX_NAMES])}"
         f"{', ...' if len(those) > MAX_NAMES else ''}"
@@ -242,6 +242,11 @@ def _why_skipped(path: Path) -> str:
         return "" if is_image(path) else "not an image"
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
+
+
+def _printable(name: str) -> str:
+    """Return a name without what a terminal would obey."""
+    return "".join(sign if sign.isprintable() else "?" for sign in name)
 
 
 def _iso_format(head: bytes) -> str:

@@ -153,6 +153,11 @@ def test_what_is_no_image_is_not_read_whole(tmp_path, monkeypatch):
         image_files.read_image_file(tmp_path / "large.png")
 
 
+def test_a_name_does_not_command_a_terminal():
+    (line,) = image_files.counted({"\x1b[2J.txt": "not an image"})
+    assert line.isprintable()
+
+
 def test_counts_are_by_reason_with_the_first_names():
     skipped = {f"{n}.txt": "not an image" for n in range(9)} | {".x": "hidden"}
     first, second = image_files.counted(skipped)

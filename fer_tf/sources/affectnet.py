@@ -129,8 +129,7 @@ def entries(root: Path) -> Iterator[Entry | Skipped]:
 
 
 def _split_of_folder(root: Path) -> Mapping[str, str]:
-    names = [path.name.lower() for path in folders.split_folders(root)]
-    return WITH_TEST if "test" in names else WITHOUT_TEST
+    return WITH_TEST if "test" in folders.labelled_splits(root) else WITHOUT_TEST
 
 
 def _check_folders(folder: Path) -> None:
@@ -146,7 +145,7 @@ def _check_folders(folder: Path) -> None:
             f"and {PICTURES}/, or train/ and val/ in {folder}; it has none of them"
             f"{_recognized(folder)}."
         )
-    found = {WITH_TEST[path.name.lower()] for path in folders.split_folders(root)}
+    found = {WITH_TEST[name] for name in folders.labelled_splits(root)}
     if "train" not in found or len(found) < 2:
         folders.check_both(NAME, root, WITHOUT_TEST)
     numbers = folders.numbers(root)

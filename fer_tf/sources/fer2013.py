@@ -161,7 +161,7 @@ def _of_split_file(path: Path, split: str) -> Iterator[Entry]:
 
 def _check_folders(root: Path) -> None:
     names = [path.name for path in folders.split_folders(root)]
-    splits = {folders.SPLIT_NAMES[name.lower()] for name in names}
+    splits = {folders.SPLIT_NAMES[name] for name in folders.labelled_splits(root)}
     if "validation" in splits and "test" not in splits:
         raise UserError(
             f"{root} has the folders {' and '.join(names)}, as Kaggle's "

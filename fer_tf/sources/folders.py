@@ -37,6 +37,20 @@ def split_folders(root: Path, split_of: Mapping[str, str] = SPLIT_NAMES) -> list
     ]
 
 
+def labelled_splits(
+    root: Path, split_of: Mapping[str, str] = SPLIT_NAMES
+) -> list[str]:
+    """Return the names of `split_folders` that hold folders of classes, in lower case.
+
+    A test set is often passed round without its labels.
+    """
+    return [
+        path.name.lower()
+        for path in split_folders(root, split_of)
+        if image_files.subfolders(path)
+    ]
+
+
 def check_both(name: str, root: Path, split_of: Mapping[str, str]) -> None:
     """Refuse a corpus of which the folder of a split is missing.
 
@@ -44,14 +58,15 @@ def check_both(name: str, root: Path, split_of: Mapping[str, str]) -> None:
         UserError: A split is missing: another would be cut out of what is there, and
             pass for the publisher's.
     """
-    found = {split_of[path.name.lower()] for path in split_folders(root, split_of)}
+    found = {split_of[name] for name in labelled_splits(root, split_of)}
     for split in dict.fromkeys(split_of.values()):
         if split not in found:
             names = " or ".join(
                 f"{folder}/" for folder, of in split_of.items() if of == split
             )
             raise UserError(
-                f"{name} needs a folder for each split in {root}; it has no {names}."
+                f"{name} needs a folder for each split in {root}, with a folder for "
+                f"each class; it has no {names}."
             )
 
 

@@ -375,6 +375,24 @@ def test_numbers_from_one_are_not_affectnets(write):
         affectnet.find(write("affectnet", dict.fromkeys(names)))
 
 
+@pytest.mark.parametrize(
+    "source, splits",
+    [
+        (affectnet, ("train", "val")),
+        (affectnet, ("train",)),
+        (fer2013, ("train",)),
+        (rafdb, ("train",)),
+    ],
+)
+def test_a_test_folder_without_labels_is_no_test(write, source, splits):
+    """Another test would be cut out of training, and pass for the publisher's."""
+    names = [f"{split}/{word}/1.png" for split in splits for word in WORDS]
+    root = write(source.NAME, dict.fromkeys([*names, "test/1.png", "test/2.png"]))
+    with pytest.raises(UserError) as caught:
+        list(source.entries(root))
+    assert "test" in str(caught.value)
+
+
 KAGGLE_CLASSES = "anger contempt disgust fear happy neutral sad surprise".split()
 OURS = ["Angry", "", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise"]
 

@@ -11,7 +11,7 @@ from fer_tf.labels import CLASSES
 TESTS = Path(__file__).parents[1]
 MAX_WORDS = 2
 # Folders whose tests are still to be converted.
-LATER = {"cli", "live", "sources"}
+LATER = {"cli", "live"}
 # What is quoted is data, and so is a command.
 DATA = re.compile(r"`[^`]*`|'[^']*'|fer-tf( data)? [a-z]+( --[a-z]+ [a-z]+)?")
 # What a regular expression is made of beside its text.

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import shutil
 import pickle
 
@@ -101,16 +102,16 @@ def test_every_code_is_its_class_or_none_in_every_form(
 @pytest.mark.parametrize(
     "data, why",
     [
-        (b"", "no NumPy file"),
-        (b"7", "no NumPy file"),
-        (pickle.dumps(7), "no NumPy file"),
-        (b"PK\x03\x04", "no NumPy file"),
-        (np.arange(3), "holds 3 values"),
-        (np.array([], int), "holds 0 values"),
-        (np.array("11"), "received '11'"),
-        (np.array("sleepy"), "received 'sleepy'"),
-        (np.array(np.nan), "received 'nan'"),
-        (np.array(1.5), "received '1.5'"),
+        (b"", "NumPy"),
+        (b"7", "NumPy"),
+        (pickle.dumps(7), "NumPy"),
+        (b"PK\x03\x04", "NumPy"),
+        (np.arange(3), r"\b3\b"),
+        (np.array([], int), r"\b0\b"),
+        (np.array("11"), "'11'"),
+        (np.array("sleepy"), "'sleepy'"),
+        (np.array(np.nan), "'nan'"),
+        (np.array(1.5), "'1.5'"),
     ],
 )
 def test_an_annotation_without_a_label_is_a_reject(corpus, read, data, why):
@@ -121,7 +122,7 @@ def test_an_annotation_without_a_label_is_a_reject(corpus, read, data, why):
         annotate(root / "train_set", 2, data)
     found, rejected = read(affectnet, root)
     assert len(found) == 6
-    assert why in rejected["train_set/annotations/2_exp.npy"]
+    assert re.search(why, rejected["train_set/annotations/2_exp.npy"])
 
 
 def test_an_annotation_with_any_bytes_changed_is_read_or_a_reject(corpus, read):
@@ -144,7 +145,7 @@ def test_an_archive_of_annotations_is_a_reject(corpus, read):
     np.savez(data, np.array(3))
     (root / "train_set" / "annotations" / "2_exp.npy").write_bytes(data.getvalue())
     _, rejected = read(affectnet, root)
-    assert "no NumPy file" in rejected["train_set/annotations/2_exp.npy"]
+    assert "NumPy" in rejected["train_set/annotations/2_exp.npy"]
 
 
 def test_an_annotation_that_would_run_code_is_not_unpickled(corpus, read):
@@ -153,7 +154,7 @@ def test_an_annotation_that_would_run_code_is_not_unpickled(corpus, read):
     np.save(data, np.array([{"label": 1}], dtype=object), allow_pickle=True)
     (root / "train_set" / "annotations" / "2_exp.npy").write_bytes(data.getvalue())
     _, rejected = read(affectnet, root)
-    assert "no NumPy file" in rejected["train_set/annotations/2_exp.npy"]
+    assert "NumPy" in rejected["train_set/annotations/2_exp.npy"]
 
 
 def test_a_listed_face_is_cropped_once_with_slack(listed, read):
@@ -186,17 +187,17 @@ def test_a_row_without_a_face_keeps_its_picture(listed, read, box):
 @pytest.mark.parametrize(
     "bad, why",
     [
-        (row(box=("NULL",) * 4), "received 'NULL'"),
+        (row(box=("NULL",) * 4), "'NULL'"),
         (row(box=("160", "0", "9", "9")), "outside"),
         (row(box=("0", "0", "0", "9")), "no area"),
-        (row("11"), "received '11'"),
-        (row("happy"), "received 'happy'"),
-        (row()[:-1], "expected 9 cells, received 8"),
+        (row("11"), "'11'"),
+        (row("happy"), "'happy'"),
+        (row()[:-1], r"\b9\b.*\b8\b"),
     ],
 )
 def test_a_row_that_cannot_be_read_is_a_reject(listed, read, bad, why):
     found, rejected = read(affectnet, listed(row(name="1/b.png"), bad))
-    assert len(found) == 1 and why in rejected["training.csv, row 1"]
+    assert len(found) == 1 and re.search(why, rejected["training.csv, row 1"])
 
 
 def test_another_header_is_another_file(listed, read):
@@ -254,17 +255,17 @@ def test_folders_are_named_by_number_or_word(corpus, read):
 def test_half_a_corpus_is_named(corpus, form, half):
     root = corpus("affectnet", form)
     (root / half).rename(root / "elsewhere")
-    with pytest.raises(UserError, match=f"missing: {root / half}"):
+    with pytest.raises(UserError, match=f"{root / half}"):
         next(affectnet.read(root, Rejects("affectnet")))
 
 
 @pytest.mark.parametrize(
     ("form", "half", "missing"),
     [
-        ("sets", "val_set", "missing: .*val_set/images"),
-        ("sets", "train_set", "missing: .*train_set/images"),
-        ("folders", "val", "it has no val/ or valid/ or validation/"),
-        ("folders", "train", "it has no train/"),
+        ("sets", "val_set", "val_set/images"),
+        ("sets", "train_set", "train_set/images"),
+        ("folders", "val", r"val/.*valid/.*validation/\S*$"),
+        ("folders", "train", r" train/\S*$"),
     ],
 )
 def test_no_split_is_cut_out_of_the_other(corpus, form, half, missing):
@@ -276,5 +277,5 @@ def test_no_split_is_cut_out_of_the_other(corpus, form, half, missing):
 
 
 def test_none_of_the_forms_is_named(tmp_path):
-    with pytest.raises(UserError, match=f"in {tmp_path}; it has none of them"):
+    with pytest.raises(UserError, match=rf"train_set/.*training\.csv.*{tmp_path}"):
         next(affectnet.read(tmp_path, Rejects("affectnet")))

@@ -210,7 +210,7 @@ def test_a_listed_path_out_of_the_corpus_is_a_reject(corpus, read, name, path):
 
 def test_a_path_that_climbs_and_comes_back_is_not_taken_either(tmp_path):
     (tmp_path / "a").mkdir()
-    with pytest.raises(ValueError, match="expected a path relative to"):
+    with pytest.raises(ValueError, match="'a/../b.jpg'"):
         disk.inside(tmp_path, "a/../b.jpg")
     assert disk.inside(tmp_path, "a/b.jpg") == tmp_path / "a/b.jpg"
 
@@ -248,7 +248,7 @@ def test_a_wrong_root_is_not_a_smaller_corpus(tmp_path, noise):
     rows.insert(0, "here.png,happy")
     (tmp_path / "labels.csv").write_text("\n".join(["image,emotion", *rows]) + "\n")
     rejects = Rejects("mine")
-    with pytest.raises(UserError, match="mine: 11 of 12 rows cannot be read"):
+    with pytest.raises(UserError, match="mine: 11 of 12 "):
         for split in SPLITS:
             list(pictures.read(tmp_path, rejects, split, name="mine"))
     assert rejects.to_dict()["rejected"]["labels.csv, row 1"] == (

@@ -65,10 +65,10 @@ def test_a_box_of_fractions_loses_nothing_of_its_slack(ramp):
     [
         ((10, 10, 0, 20), "no area"),
         ((10, 10, 20, -5), "no area"),
-        ((200, 10, 20, 20), "outside the picture of 200x120"),
-        ((10, 120, 20, 20), "outside"),
-        ((-20, 10, 20, 20), "outside"),
-        ((10, -30, 20, 20), "outside"),
+        ((200, 10, 20, 20), "200x120"),
+        ((10, 120, 20, 20), "200x120"),
+        ((-20, 10, 20, 20), "200x120"),
+        ((10, -30, 20, 20), "200x120"),
     ],
 )
 def test_a_box_without_area_or_outside_is_refused(ramp, box, why):
@@ -80,7 +80,7 @@ def test_a_box_far_larger_than_its_picture_is_refused_and_takes_no_memory(ramp):
     height, width = ramp.shape[:2]
     side = 2 * max(height, width)
     assert crop(ramp, (-10, -10, side, 20)).square_xywh_px[2]
-    with pytest.raises(ValueError, match="more than 2 times as long as the picture"):
+    with pytest.raises(ValueError, match="401.*200x120"):
         crop(ramp, (-10, -10, side + 1, 20))
 
 

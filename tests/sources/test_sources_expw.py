@@ -1,5 +1,7 @@
 """ExpW: each line of the list is one face, cropped once."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -63,26 +65,26 @@ def test_every_code_is_a_class(photo, read):
 @pytest.mark.parametrize(
     "row, why",
     [
-        ("0 30 80 120 70 99.5 7", "received '7'"),
-        ("0 30 80 120 70 99.5", "received '99.5'"),
-        ("3", "expected 8 cells, received 3"),
+        ("0 30 80 120 70 99.5 7", "'7'"),
+        ("0 30 80 120 70 99.5", "'99.5'"),
+        ("3", r"\b8\b.*\b3\b"),
         ("0 30 80 80 70 99.5 3", "no area"),
         ("0 30 800 840 70 99.5 3", "outside"),
-        ("0 thirty 80 120 70 99.5 3", "received 'thirty'"),
-        ("0 nan 80 120 70 99.5 3", "received 'nan'"),
-        ("0 30 80 1e300 70 99.5 3", "received '1e300'"),
+        ("0 thirty 80 120 70 99.5 3", "'thirty'"),
+        ("0 nan 80 120 70 99.5 3", "'nan'"),
+        ("0 30 80 1e300 70 99.5 3", "'1e300'"),
     ],
 )
 def test_a_line_that_says_no_face_is_a_reject(photo, read, row, why):
     found, rejected = read(expw, photo("1 30 80 120 70 99.5 3", "", row))
     assert len(found) == 1
-    assert why in rejected["label.lst, row 2"]
+    assert re.search(why, rejected["label.lst, row 2"])
 
 
 def test_a_face_that_is_listed_twice_is_read_once(photo, read):
     row = "0 30 80 120 70 99.5 3"
     found, rejected = read(expw, photo(row, row))
-    assert len(found) == 1 and "there already" in rejected["label.lst, row 1"]
+    assert len(found) == 1 and [*rejected] == ["label.lst, row 1"]
 
 
 def test_the_photographs_may_lie_a_folder_deeper(corpus, read):
@@ -97,5 +99,5 @@ def test_the_photographs_may_lie_a_folder_deeper(corpus, read):
 def test_half_a_corpus_is_named(corpus, half):
     root = corpus("expw")
     (root / half).rename(root / "elsewhere")
-    with pytest.raises(UserError, match=f"missing: {root / half}"):
+    with pytest.raises(UserError, match=f"{root / half}"):
         next(expw.read(root, Rejects("expw")))

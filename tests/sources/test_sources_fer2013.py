@@ -1,5 +1,6 @@
 """FER2013's CSV, row by row, and its folders: what is read and what is refused."""
 
+import re
 import shutil
 
 import numpy as np
@@ -73,15 +74,15 @@ def test_a_black_row_is_a_record_like_any_other(csv, read):
 @pytest.mark.parametrize(
     "bad, why",
     [
-        (line("7"), "received '7'"),
-        (line("angry"), "received 'angry'"),
-        (line(grey=np.zeros(2303, int)), "expected 2304 pixels, received 2303"),
-        (line(grey=np.full(2304, 256)), "range(0, 256)"),
-        (line(grey=np.full(2304, -1)), "range(0, 256)"),
+        (line("7"), "'7'"),
+        (line("angry"), "'angry'"),
+        (line(grey=np.zeros(2303, int)), r"\b2304\b.*\b2303\b"),
+        (line(grey=np.full(2304, 256)), r"0\b.*\b25[56]\b"),
+        (line(grey=np.full(2304, -1)), r"0\b.*\b25[56]\b"),
         (line(grey=["x"] * 2304), "'x'"),
-        (line(usage="Test"), "received 'Test'"),
-        ("3,1 2 3", "expected 3 cells, received 2"),
-        ("", "expected 3 cells, received 0"),
+        (line(usage="Test"), "'Test'"),
+        ("3,1 2 3", r"\b3\b.*\b2\b"),
+        ("", r"\b3\b.*\b0\b"),
     ],
 )
 def test_an_unreadable_row_is_rejected_by_file_and_row(csv, bad, why):
@@ -89,7 +90,7 @@ def test_an_unreadable_row_is_rejected_by_file_and_row(csv, bad, why):
     rejects = Rejects("fer2013")
     found = list(fer2013.read(csv(*good[:7], bad, *good), rejects))
     ((where, reason),) = rejects.rejected.items()
-    assert where == "fer2013.csv, row 7" and why in reason
+    assert where == "fer2013.csv, row 7" and re.search(why, reason)
     assert [record.key for record in found[6:8]] == ["fer2013/6", "fer2013/8"]
     assert len(found) == 127
 
@@ -102,10 +103,10 @@ def test_another_header_is_another_file(csv, header, read):
 
 def test_a_missing_or_binary_file_is_named(tmp_path, read):
     path = tmp_path / "fer2013.csv"
-    with pytest.raises(UserError, match=f"fer2013 needs fer2013.csv .*{path}"):
+    with pytest.raises(UserError, match=f"{path}"):
         read(fer2013, tmp_path)
     path.write_bytes(b"\x89PNG\xff\xfe\x00")
-    with pytest.raises(UserError, match=f"{path} is not readable as text"):
+    with pytest.raises(UserError, match=f"{path}"):
         read(fer2013, tmp_path)
 
 
@@ -148,13 +149,13 @@ def test_a_folder_of_no_class_is_rejected_picture_by_picture(corpus, read):
     (root / "train" / "sad").rename(root / "train" / "sleepy")
     found, rejected = read(fer2013, root)
     assert len(found) == 6
-    assert "received 'sleepy'" in rejected["train/sleepy/Training_4.jpg"]
+    assert "'sleepy'" in rejected["train/sleepy/Training_4.jpg"]
 
 
 def test_a_folder_beside_those_of_the_splits_is_not_overlooked(corpus, read):
     root = corpus("fer2013", "folders")
     (root / "validation").mkdir()
-    with pytest.raises(UserError, match=r"and others beside them \(validation\)"):
+    with pytest.raises(UserError, match=r"train.*\(validation\)"):
         read(fer2013, root)
 
 
@@ -162,7 +163,7 @@ def test_a_folder_beside_those_of_the_splits_is_not_overlooked(corpus, read):
 def test_no_split_is_cut_out_of_the_other(corpus, read, split):
     root = corpus("fer2013", "folders")
     shutil.rmtree(root / split)
-    with pytest.raises(UserError, match=f"it has no {split}/"):
+    with pytest.raises(UserError, match=rf" {split}/\S*$"):
         read(fer2013, root)
 
 

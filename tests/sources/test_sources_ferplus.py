@@ -1,5 +1,7 @@
 """FERPlus: FER2013's rows, joined to ten votes each."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -94,32 +96,32 @@ def test_a_row_without_a_face_stays(joined, read):
 @pytest.mark.parametrize(
     "row, why",
     [
-        ("0,0,0,0,0,0,0,0,0,0", "received none at all"),
-        ("9,0,0,0,-1,0,0,0,0,0", "votes of 0 or more"),
-        ("9,0,0,0,0.5,0,0,0,0,0", "votes of 0 or more"),
-        ("nine,0,0,0,0,0,0,0,0,0", "received 'nine'"),
-        ("nan,0,0,0,0,0,0,0,0,9", "received 'nan'"),
-        ("inf,0,0,0,0,0,0,0,0,9", "received 'inf'"),
-        ("9,0,0,0,0,0,0,0,0", "expected 12 cells, received 11"),
-        ("Test,a.png," + HAPPY, "expected a Usage of Training"),
+        ("0,0,0,0,0,0,0,0,0,0", "votes"),
+        ("9,0,0,0,-1,0,0,0,0,0", " -1 "),
+        ("9,0,0,0,0.5,0,0,0,0,0", r" 0\.5 "),
+        ("nine,0,0,0,0,0,0,0,0,0", "'nine'"),
+        ("nan,0,0,0,0,0,0,0,0,9", "'nan'"),
+        ("inf,0,0,0,0,0,0,0,0,9", "'inf'"),
+        ("9,0,0,0,0,0,0,0,0", r"\b12\b.*\b11\b"),
+        ("Test,a.png," + HAPPY, "Training.*'Test'"),
     ],
 )
 def test_votes_that_say_nothing_are_a_reject(joined, read, row, why):
     found, rejected = read(ferplus, joined(HAPPY, row, HAPPY))
     assert [record.key for record in found] == ["ferplus/0", "ferplus/2"]
-    assert why in rejected["fer2013new.csv, row 1"]
+    assert re.search(why, rejected["fer2013new.csv, row 1"])
 
 
 def test_rows_of_different_usage_are_not_the_same_picture(joined, read):
     root = joined(HAPPY, HAPPY, usages=("Training", "PublicTest"))
     found, rejected = read(ferplus, root)
     assert len(found) == 1
-    assert "expected the Usage 'PublicTest'" in rejected["fer2013new.csv, row 1"]
+    assert "'PublicTest'" in rejected["fer2013new.csv, row 1"]
 
 
 @pytest.mark.parametrize("faces, shorter", [(1, "fer2013.csv"), (3, "fer2013new.csv")])
 def test_files_of_different_length_are_not_joined(joined, read, faces, shorter):
-    with pytest.raises(UserError, match=f"{shorter} ends after {min(faces, 2)} rows"):
+    with pytest.raises(UserError, match=rf"{shorter} \D*\b{min(faces, 2)}\b"):
         read(ferplus, joined(HAPPY, HAPPY, faces=faces))
 
 
@@ -134,11 +136,11 @@ def test_without_the_pictures_it_says_where_it_looked(joined, read):
         read(ferplus, root)
     message = str(caught.value)
     assert str(root / "fer2013.csv") in message
-    assert f"in {root} or in {root.parent / 'fer2013'}" in message
+    assert str(root.parent / "fer2013") in message
 
 
 def test_without_the_votes_it_says_so(joined, read):
     root = joined(HAPPY)
     (root / "fer2013new.csv").unlink()
-    with pytest.raises(UserError, match=f"missing: {root / 'fer2013new.csv'}"):
+    with pytest.raises(UserError, match=f"{root / 'fer2013new.csv'}"):
         read(ferplus, root)

@@ -330,7 +330,7 @@ def test_numbers_from_zero_are_not_rafdbs(write):
 def test_rafdb_under_another_name_is_named(write):
     root = write("raf_kaggle", rafdb_folders("DATASET/"))
     assert pictures.looks_like(root)
-    with pytest.raises(UserError, match="renaming the folder to rafdb"):
+    with pytest.raises(UserError, match=r"raf_kaggle.*\brafdb\b"):
         pictures.find(root)
 
 
@@ -411,7 +411,7 @@ def affect_kaggle():
 
 
 def test_affectnets_class_folders_without_splits_are_recognized(write):
-    with pytest.raises(UserError, match="validation set is missing"):
+    with pytest.raises(UserError, match="validation"):
         affectnet.find(write("affectnet", affect_kaggle()))
 
 
@@ -516,7 +516,7 @@ def test_a_class_folder_that_is_a_link_is_not_lost(write, tmp_path):
     root = write("mine", {"happy/1.png": None, "sad/1.png": None})
     (root / "sad").rename(tmp_path / "sad")
     (root / "sad").symlink_to(tmp_path / "sad")
-    with pytest.raises(UserError, match="sad is a link"):
+    with pytest.raises(UserError, match=f"{root / 'sad'}"):
         list(pictures.read(root, Rejects("mine")))
 
 

@@ -1,6 +1,7 @@
 """Anybody's own pictures: folders of classes, or a list, under a name of their own."""
 
 import io
+import re
 
 import pytest
 from PIL import Image
@@ -62,7 +63,7 @@ def test_the_own_name_may_be_given(corpus):
 
 @pytest.mark.parametrize("name", ["Mine", "my-pictures", "../wild", "1st", "", "a b"])
 def test_a_name_that_is_no_safe_folder_is_refused(name):
-    with pytest.raises(UserError, match="small letters, digits and _"):
+    with pytest.raises(UserError, match=re.escape(repr(name))):
         pictures.check_name(name)
     pictures.check_name("wild_2")
 
@@ -113,12 +114,12 @@ def test_columns_come_in_any_order_and_all_but_two_may_be_missing(folder, read):
 @pytest.mark.parametrize(
     "row, why",
     [
-        ("a.png,sleepy,", "received 'sleepy'"),
-        ("a.png,,", "received ''"),
-        ("a.png,happy,tomorrow", "received 'tomorrow'"),
-        ("a.png,happy", "expected 3 cells, received 2"),
-        ("missing.png,happy,", "there is no file missing.png"),
-        (",happy,", "cannot be read"),
+        ("a.png,sleepy,", "'sleepy'"),
+        ("a.png,,", "''"),
+        ("a.png,happy,tomorrow", "'tomorrow'"),
+        ("a.png,happy", r"\b3\b.*\b2\b"),
+        ("missing.png,happy,", r"missing\.png"),
+        (",happy,", ""),
     ],
 )
 def test_a_row_that_cannot_be_read_is_a_reject(folder, read, row, why):
@@ -126,7 +127,7 @@ def test_a_row_that_cannot_be_read_is_a_reject(folder, read, row, why):
     (root / "labels.csv").write_text(f"image,emotion,split\nb.png,happy,\n{row}\n")
     found, rejected = read(pictures, root)
     assert [record.key for record in found] == ["mine/images/b.png"]
-    assert why in rejected["labels.csv, row 1"]
+    assert re.search(why, rejected["labels.csv, row 1"])
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_a_row_that_cannot_be_read_is_a_reject(folder, read, row, why):
 def test_other_columns_are_another_file(folder, read, header):
     root = folder("images/a.png")
     (root / "labels.csv").write_text(f"{header}\na.png,happy\n")
-    with pytest.raises(UserError, match="expected the columns image,emotion"):
+    with pytest.raises(UserError, match=r"labels\.csv.*image,emotion"):
         read(pictures, root)
 
 
@@ -157,7 +158,7 @@ def test_a_list_may_lie_beside_its_images(folder, read):
 
 
 def test_an_empty_folder_says_what_it_lacks(tmp_path, read):
-    with pytest.raises(UserError, match="nor a folder for each class"):
+    with pytest.raises(UserError, match=f"{tmp_path} .*labels.csv.*images/"):
         read(pictures, tmp_path)
 
 

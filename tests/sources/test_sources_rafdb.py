@@ -1,5 +1,7 @@
 """RAF-DB's two sets and RAF-ML: their labels, splits and faces."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -80,13 +82,13 @@ def test_the_compound_set_may_lie_in_three_places(corpus, read, place):
 @pytest.mark.parametrize(
     "line, why",
     [
-        ("train_1.jpg 0", "received '0'"),
-        ("train_1.jpg 12", "received '12'"),
-        ("train_1.jpg happy", "received 'happy'"),
-        ("train_1.jpg", "expected 2 cells, received 1"),
-        ("train_1.jpg 1 2", "expected 2 cells, received 3"),
-        ("valid_1.jpg 1", "expected a name of train_ or test_"),
-        ("train_1.jpg 1", "there is no file train_1_aligned.jpg"),
+        ("train_1.jpg 0", "'0'"),
+        ("train_1.jpg 12", "'12'"),
+        ("train_1.jpg happy", "'happy'"),
+        ("train_1.jpg", r"\b2\b.*\b1\b"),
+        ("train_1.jpg 1 2", r"\b2\b.*\b3\b"),
+        ("valid_1.jpg 1", "train_.*test_.*'valid_1.jpg'"),
+        ("train_1.jpg 1", r"train_1_aligned\.jpg"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_a_reject(corpus, read, source, line, why):
@@ -94,7 +96,7 @@ def test_a_line_that_cannot_be_read_is_a_reject(corpus, read, source, line, why)
     rewrite(root / rafdb.LABELS, "", line)
     found, rejected = read(source, root)
     assert found == []
-    assert why in rejected["EmoLabel/list_patition_label.txt, row 1"]
+    assert re.search(why, rejected["EmoLabel/list_patition_label.txt, row 1"])
 
 
 @pytest.mark.parametrize(
@@ -111,14 +113,14 @@ def test_a_line_that_cannot_be_read_is_a_reject(corpus, read, source, line, why)
 def test_half_a_corpus_is_named(corpus, source, half):
     root = corpus(source.NAME)
     (root / half).rename(root / "elsewhere")
-    with pytest.raises(UserError, match=f"missing: {root / half}"):
+    with pytest.raises(UserError, match=f"{root / half}"):
         next(source.read(root, Rejects(source.NAME)))
 
 
 def test_a_label_file_that_is_no_text_is_named(corpus):
     root = corpus("rafdb")
     (root / rafdb.LABELS).write_bytes(b"train_00001.jpg 5\n\xff\xfa")
-    with pytest.raises(UserError, match="list_patition_label.txt is not readable"):
+    with pytest.raises(UserError, match=r"list_patition_label\.txt"):
         next(rafdb.read(root, Rejects("rafdb")))
 
 
@@ -157,12 +159,12 @@ def test_a_distribution_is_normalised_and_its_first_largest_part_is_the_label(
 @pytest.mark.parametrize(
     "line, why",
     [
-        ("0001.jpg 0 0 0 0 0 0", "positive sum"),
-        ("0001.jpg 1 -0.1 0 0 0 0", "non-negative"),
-        ("0001.jpg nan 0 0 0 0 1", "received 'nan'"),
-        ("0001.jpg much 0 0 0 0 1", "received 'much'"),
-        ("0001.jpg 0 0 0 0 1", "expected 6 cells, received 5"),
-        ("0009.jpg 0 0 0 0 0 1", "gives 0009.jpg neither 0 nor 1"),
+        ("0001.jpg 0 0 0 0 0 0", r"\[0\.0, .*\]"),
+        ("0001.jpg 1 -0.1 0 0 0 0", r"-0\.1"),
+        ("0001.jpg nan 0 0 0 0 1", "'nan'"),
+        ("0001.jpg much 0 0 0 0 1", "'much'"),
+        ("0001.jpg 0 0 0 0 1", r"\b6\b.*\b5\b"),
+        ("0009.jpg 0 0 0 0 0 1", r"0009\.jpg"),
     ],
 )
 def test_a_distribution_that_says_nothing_is_a_reject(corpus, read, line, why):
@@ -170,7 +172,7 @@ def test_a_distribution_that_says_nothing_is_a_reject(corpus, read, line, why):
     rewrite(root / rafml.LABELS, line)
     rewrite(root / rafml.PARTITION, "0001.jpg 0")
     found, rejected = read(rafml, root)
-    assert found == [] and why in rejected["EmoLabel/distribution.txt, row 0"]
+    assert found == [] and re.search(why, rejected["EmoLabel/distribution.txt, row 0"])
 
 
 def test_a_picture_with_a_split_and_without_a_distribution_is_a_reject(corpus, read):
@@ -185,5 +187,5 @@ def test_a_picture_with_a_split_and_without_a_distribution_is_a_reject(corpus, r
 def test_a_picture_in_two_splits_is_another_corpus(corpus, read):
     root = corpus("rafml")
     rewrite(root / rafml.PARTITION, "0001.jpg 0", "0001.jpg 1")
-    with pytest.raises(UserError, match="row 1: 0001.jpg is there a second time"):
+    with pytest.raises(UserError, match=r"row 1: 0001\.jpg"):
         read(rafml, root)

@@ -87,10 +87,12 @@ def test_a_name_that_is_no_text_is_a_reject():
 
 def test_what_is_wrong_with_the_whole_corpus_is_no_reject():
     def fail():
-        raise UserError("the folder is missing")
+        raise UserError("missing")
 
-    with pytest.raises(UserError, match="the folder is missing"):
-        Rejects("corpus").attempt("row 0", fail)
+    rejects = Rejects("corpus")
+    with pytest.raises(UserError, match="^missing$"):
+        rejects.attempt("row 0", fail)
+    assert rejects.rejected == {}
 
 
 def test_a_reject_is_logged_once_by_file_and_row(caplog):
@@ -100,7 +102,8 @@ def test_a_reject_is_logged_once_by_file_and_row(caplog):
         for split in SPLITS:
             list(records(rows, rejects, split))
     (message,) = [record.getMessage() for record in caplog.records]
-    assert message == "corpus: list.txt, row 7 is left out: no picture"
+    assert message.startswith("corpus: list.txt, row 7 ")
+    assert message.endswith(": no picture")
 
 
 @pytest.mark.parametrize("good, stops", [(99, False), (98, True)])
@@ -110,7 +113,7 @@ def test_more_than_one_in_a_hundred_stops_at_the_end_of_a_pass(good, stops):
     read = [next(passing) for _ in range(good)]
     assert len(read) == good
     if stops:
-        with pytest.raises(UserError, match="corpus: 1 of 99 rows cannot be read"):
+        with pytest.raises(UserError, match="corpus: 1 of 99 "):
             next(passing)
     else:
         assert list(passing) == []
@@ -126,18 +129,18 @@ def test_it_does_not_matter_which_split_has_the_rejects():
         rejects.check()
         assert len(rejects.rejected) == 1
     rejects.rejected |= {"list.txt, row 151": "broken"}
-    with pytest.raises(UserError, match="2 of 150 rows cannot be read"):
+    with pytest.raises(UserError, match="corpus: 2 of 150 "):
         rejects.check()
 
 
 def test_rows_with_a_wrong_root_stop_the_run_and_are_never_dropped_silently():
-    rows = (entry(row, bad=f"there is no file {row}.jpg") for row in range(10**9))
+    rows = (entry(row, bad=f"no {row}.jpg") for row in range(10**9))
     rejects = Rejects("corpus")
     with pytest.raises(UserError) as caught:
         list(records(rows, rejects))
     message = str(caught.value)
-    assert f"{PATIENCE + 1} of {PATIENCE + 1} rows" in message
-    assert "list.txt, row 0: there is no file 0.jpg" in message
+    assert f"{PATIENCE + 1} of {PATIENCE + 1} " in message
+    assert "list.txt, row 0: no 0.jpg" in message
     assert "README.md" in message
     assert len(rejects.rejected) == PATIENCE + 1, "it stopped as soon as it could"
 
@@ -166,7 +169,7 @@ def test_a_second_record_of_one_key_is_a_reject_in_another_split_too():
     found = [record for split in SPLITS for record in records(rows, rejects, split)]
     assert len(found) == 200
     assert list(rejects.rejected) == ["list.txt, row 200"]
-    assert "corpus/7 is there already" in rejects.rejected["list.txt, row 200"]
+    assert "corpus/7" in rejects.rejected["list.txt, row 200"]
 
 
 def test_rows_are_read_one_at_a_time():

@@ -244,6 +244,11 @@ def light_kinds(
             lambda: files.read_json(run / "metrics.json"),
         ),
         Kind(
+            "training.json",
+            run / "training.json",
+            lambda: files.read_json(run / "training.json"),
+        ),
+        Kind(
             "framing.json",
             folder / "framing.json",
             lambda: Framing.load(folder / "framing.json"),
@@ -318,7 +323,6 @@ def training_kinds(root: Path, data_dir: Path, scratch: Path) -> list[Kind]:
         *(Kind(f"crops/{name}", crops / name, loaded, crops) for name in _files(cache)),
         Kind("best.weights.h5", weights, export),
         Kind("train.json", root / "student-ce" / "train.json", export),
-        Kind("training.json", root / "student-ce" / "training.json", export),
     ]
 
 

@@ -47,7 +47,7 @@ def kinds(bit_flips, tmp_path, answer):
     Calibration.fit(answers.logits, answers.labels, 0.9, "validation").save(
         tmp_path / "calibration.json"
     )
-    for name in ("metrics.json", "soft_labels.json"):
+    for name in ("metrics.json", "training.json", "soft_labels.json"):
         files.write_json(tmp_path / name, {"test": {"raw": {"accuracy": 0.5}}})
     framing = {"framing": {"scale": 1.25, "dx": 0.0, "dy": -0.0625}}
     files.write_json(tmp_path / "framing.json", framing)

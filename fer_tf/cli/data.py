@@ -222,6 +222,7 @@ def validate(
     fer-tf data validate manifest.csv --data-dir data/records
     fer-tf data validate manifest.csv --accept     after rows were edited by hand
     """
+    from fer_tf import write_lock
     from fer_tf.manifest import table
     from fer_tf.manifest.validate import validate as findings_of
 
@@ -238,13 +239,15 @@ def validate(
     if findings:
         raise CheckFailed(f"{manifest}: {len(findings)} findings.")
     if changed:
-        _accept(manifest, rows, data_dir)
+        with write_lock.file(manifest):
+            _accept(manifest, rows, data_dir)
     terminal.say(f"{manifest}: {len(rows)} rows are as their records.")
 
 
 def _accept(manifest: Path, rows: Any, data_dir: Path) -> None:
     """Write the report and the page of a manifest that was edited on purpose."""
     from fer_tf import files
+    from fer_tf.experiment import accept
     from fer_tf.manifest import table
     from fer_tf.manifest.report import report
 
@@ -256,6 +259,9 @@ def _accept(manifest: Path, rows: Any, data_dir: Path) -> None:
         table.SHA256: files.sha256_of(manifest),
     }
     files.write_json(path, summary)
+    # In an experiment, the record of the stage that cleaned has both digests too.
+    for written in (manifest, path):
+        accept(written)
     write_page(manifest, data_dir, pictures=False)
     terminal.say(f"{path} now describes the manifest as it was edited.")
 

@@ -8,6 +8,7 @@ from fer_tf.experiment.folders import RunFolder
 from fer_tf.experiment.steps import Step
 from fer_tf.experiment.steps import differences
 from fer_tf.experiment.written import StepRecord
+from fer_tf.experiment.written import accept
 from fer_tf.experiment.written import verify
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "RunFolder",
     "Step",
     "StepRecord",
+    "accept",
     "differences",
     "environment",
     "git_commit",

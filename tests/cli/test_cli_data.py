@@ -14,6 +14,9 @@ from fer_tf import config as recipes  # noqa: E402
 from fer_tf import files  # noqa: E402
 from fer_tf.cli import main  # noqa: E402
 from fer_tf.errors import UserError  # noqa: E402
+from fer_tf.experiment import Experiment  # noqa: E402
+from fer_tf.experiment import Step  # noqa: E402
+from fer_tf.experiment import verify  # noqa: E402
 from fer_tf.manifest import table  # noqa: E402
 
 COUNT = "data.drawn_count=40"
@@ -92,6 +95,22 @@ def test_an_edited_manifest_is_refused_until_it_is_accepted(manifest, data_dir):
     assert (summary["kept"], summary["rows"]) == (39, 40)
     assert summary["by_source"]["drawn_faces"]["attempted"] == 40
     assert run("validate", manifest, "--data-dir", data_dir).exit_code == 0
+
+
+def test_an_accepted_manifest_is_what_its_experiment_recorded(manifest, data_dir):
+    experiment = Experiment(manifest.parent)
+    step = Step(experiment.cleaned, {})
+    step.is_done()
+    step.finish([manifest, manifest.with_suffix(".json")])
+    verify([manifest])
+    rows = table.read(manifest)
+    rows.loc[5, "excluded"] = "by hand"
+    table.write(manifest, rows)
+    with pytest.raises(UserError):
+        verify([manifest])
+    accepted = run("validate", manifest, "--accept", "--data-dir", data_dir)
+    assert accepted.exit_code == 0, accepted.output
+    verify([manifest, manifest.with_suffix(".json")])
 
 
 def test_what_is_wrong_is_not_accepted(manifest, data_dir):

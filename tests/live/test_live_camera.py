@@ -1,5 +1,6 @@
 """Frames and their times, from sources that behave and sources that do not."""
 
+import re
 import threading
 import time
 
@@ -47,10 +48,10 @@ class Capture:
 
 
 def test_what_is_not_there_or_empty_is_the_users_mistake(tmp_path):
-    with pytest.raises(UserError, match="there is no .*missing.mp4"):
+    with pytest.raises(UserError, match=r"missing\.mp4"):
         camera.open_source(str(tmp_path / "missing.mp4"))
     (tmp_path / "empty.mp4").touch()
-    with pytest.raises(UserError, match="empty.mp4 is empty"):
+    with pytest.raises(UserError, match=r"empty\.mp4"):
         camera.open_source(str(tmp_path / "empty.mp4"))
     with pytest.raises(UserError, match=str(tmp_path)):
         camera.open_source(str(tmp_path))
@@ -58,7 +59,7 @@ def test_what_is_not_there_or_empty_is_the_users_mistake(tmp_path):
 
 @pytest.mark.parametrize("source", ["7", "rtsp://camera.local/stream"])
 def test_a_camera_that_does_not_open_is_named(source):
-    with pytest.raises(OutsideError, match=f"{source} does not open"):
+    with pytest.raises(OutsideError, match=source):
         camera.open_source(source, capture=lambda name: Capture(opened=False))
 
 
@@ -104,7 +105,7 @@ def test_a_picture_keeps_its_colours_as_bgr(tmp_path):
 def test_a_damaged_picture_is_named(tmp_path):
     path = tmp_path / "broken.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n broken")
-    with pytest.raises(OutsideError, match="broken.png cannot be read"):
+    with pytest.raises(OutsideError, match=r"broken\.png"):
         list(camera.open_source(str(path)))
 
 
@@ -183,11 +184,11 @@ def test_a_film_is_read_ahead_but_never_far():
 def test_what_reading_ahead_raises_is_raised_in_its_place():
     def items():
         yield 1
-        raise OutsideError("the disk is gone")
+        raise OutsideError("disk")
 
     reads = iter(ahead.Ahead(items()))
     assert next(reads) == 1
-    with pytest.raises(OutsideError, match="the disk is gone"):
+    with pytest.raises(OutsideError, match="^disk$"):
         next(reads)
 
 
@@ -293,7 +294,7 @@ def test_a_camera_that_is_unplugged_says_so_and_comes_back(quickly):
     script = Script(Slow(frames=3), back)
     seen = watch(script, lambda item: isinstance(item, Frame) and back in script.opened)
     told = {item.why for item in seen if isinstance(item, Silence)}
-    assert "camera 0 is gone, trying to open it again" in told
+    assert any("camera 0" in why for why in told)
     frames = [item for item in seen if isinstance(item, Frame)]
     assert frames[-1].index >= 3
     times = [frame.time_ms for frame in frames]
@@ -303,7 +304,7 @@ def test_a_camera_that_is_unplugged_says_so_and_comes_back(quickly):
 
 
 def test_a_camera_that_stays_away_is_given_up(quickly):
-    with pytest.raises(OutsideError, match="camera 0 is gone.* for 6[0-9] s by now"):
+    with pytest.raises(OutsideError, match=r"camera 0.*\b6[0-9] s\b"):
         watch(Script(Capture(frames=2), tick_s=0.5), lambda item: False)
 
 
@@ -338,7 +339,7 @@ def test_a_frame_that_cannot_be_used_is_told_of_and_the_next_one_shown(quickly):
     script.captures.append(Odd(frames=100_000))
     seen = watch(script, lambda item: isinstance(item, Frame))
     told = [item.why for item in seen if isinstance(item, Silence) and item.why]
-    assert "camera 0 cannot be used: expected frames of uint8" in told[0]
+    assert re.search("camera 0.*uint8.*float32", told[0])
 
 
 def test_a_backend_that_raises_is_as_one_that_says_no(quickly):

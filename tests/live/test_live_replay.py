@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import logging
+import re
 import subprocess
 import sys
 import time
@@ -233,7 +234,7 @@ def test_a_replay_can_be_scored(recorded, every_pixel, tmp_path):
 
 def test_a_film_that_moved_is_asked_for(filmed, every_pixel, tmp_path):
     film = (tmp_path / "noise.mp4").rename(tmp_path / "moved.mp4")
-    with pytest.raises(UserError, match=r"is not at .*noise.mp4.*--film FILE"):
+    with pytest.raises(UserError, match=r"noise\.mp4.*--film"):
         replay.replay(filmed, every_pixel, tmp_path / "again")
     replay.replay(filmed, every_pixel, tmp_path / "again", film=film)
     assert columns(tmp_path / "again", RAW) == columns(filmed, RAW)
@@ -243,7 +244,7 @@ def test_another_film_is_refused(session, every_pixel, tmp_path):
     entry = files.read_json(session / "session.json")["film"]
     with open(session / entry["path"], "ab") as film:
         film.write(b"more")
-    with pytest.raises(UserError, match="or has changed: expected SHA-256"):
+    with pytest.raises(UserError, match="SHA-256.*--film"):
         replay.replay(session, every_pixel, tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
@@ -260,13 +261,13 @@ def test_a_session_without_its_film_says_how_one_is_kept(
         folder=folder,
         detect=detect_annotated,
     )
-    with pytest.raises(UserError, match="no film to replay.*--record"):
+    with pytest.raises(UserError, match="--record"):
         replay.replay(folder, every_pixel, tmp_path / "again")
 
 
 def test_what_the_session_decided_cannot_be_overridden(session, every_pixel, tmp_path):
     for override in ("live.forget_ms=9", "live.detector_score=0.1", "seed=3", "-x"):
-        with pytest.raises(UserError, match="the session's own faces and takes"):
+        with pytest.raises(UserError, match=re.escape(override)):
             replay.replay(
                 session, every_pixel, tmp_path / "again", overrides=[override]
             )
@@ -274,7 +275,7 @@ def test_what_the_session_decided_cannot_be_overridden(session, every_pixel, tmp
 
 def test_a_finished_replay_is_not_written_over(session, every_pixel, tmp_path):
     replay.replay(session, every_pixel, tmp_path / "again")
-    with pytest.raises(UserError, match="holds a session already"):
+    with pytest.raises(UserError, match=re.escape(str(tmp_path / "again"))):
         replay.replay(session, every_pixel, tmp_path / "again")
 
 
@@ -290,7 +291,8 @@ def test_a_session_that_was_killed_is_replayed_as_far_as_it_went(
     (recorded / "frames.csv").write_text(rows[: len(rows) - 9])
     with caplog.at_level(logging.WARNING):
         replay.replay(recorded, every_pixel, tmp_path / "again")
-    assert "was not finished, so its film is not checked" in caplog.text
+    (record,) = caplog.records
+    assert str(recorded) in record.getMessage()
     again = columns(tmp_path / "again", RAW)
     assert again == columns(recorded, RAW)[: len(again)]
     assert len(again) == len(columns(recorded, RAW)) - 1
@@ -322,8 +324,7 @@ def test_what_was_changed_by_a_key_is_told(recorded, every_pixel, tmp_path, capl
     files.write_json(recorded / "session.json", summary)
     with caplog.at_level(logging.WARNING):
         replay.replay(recorded, every_pixel, tmp_path / "again")
-    assert "CLAHE was switched" in caplog.text
-    assert "the smoothing was changed" in caplog.text
+    assert "CLAHE" in caplog.text and "smoothing" in caplog.text
 
 
 # Records an endless camera of noise, until it is killed.
@@ -401,7 +402,7 @@ def test_a_film_that_ends_early_is_named(recorded, every_pixel, tmp_path):
     with open(recorded / "frames.csv", "a") as file:
         row = {"frame": 99, "time_ms": 9999, "film_frame": 999}
         csv.DictWriter(file, list(csv_header(recorded))).writerow(row)
-    with pytest.raises(OutsideError, match="its frame 999 is missing"):
+    with pytest.raises(OutsideError, match=r"\b999\b"):
         replay.replay(recorded, every_pixel, tmp_path / "again")
 
 
@@ -411,11 +412,11 @@ def csv_header(folder):
 
 
 def test_a_folder_that_is_no_session_is_named(every_pixel, tmp_path):
-    with pytest.raises(UserError, match="is not a session: it holds no session.json"):
+    with pytest.raises(UserError, match=f"{tmp_path} .*session.json"):
         replay.replay(tmp_path, every_pixel, tmp_path / "again")
     for wrong in ([], {}, {"source": "0"}):
         files.write_json(tmp_path / "session.json", wrong)
-        with pytest.raises(UserError, match="session.json is not a session's"):
+        with pytest.raises(UserError, match="session.json"):
             replay.replay(tmp_path, every_pixel, tmp_path / "again")
     files.write_json(tmp_path / "session.json", {"source": "0", "bundle": {}})
     (tmp_path / "frames.csv").write_text("a,b\n1,2\n")

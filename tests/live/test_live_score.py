@@ -196,10 +196,10 @@ def test_a_session_without_labels_says_how_to_give_them(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("start_ms,end_ms,label\n0,900,hapy\n", "Did you mean 'happy'"),
+        ("start_ms,end_ms,label\n0,900,hapy\n", "'hapy'.*'happy'"),
         ("start_ms,end_ms,label\n0,nine,happy\n", "line 2: end_ms .*'nine'"),
         ("start,end,label\n0,900,happy\n", "labels.csv.* start_ms.*start,end"),
-        ("start_ms,end_ms,label\n0,900\n", "line 2: unknown label ''"),
+        ("start_ms,end_ms,label\n0,900\n", "line 2: .*''"),
         ("start_ms,end_ms,label\n0,900,sad\n800,999,sad\n", "line 3: .*800.*900"),
         ("start_ms,end_ms,label\n900,900,sad\n", "line 2: .*900"),
     ],
@@ -338,7 +338,7 @@ def test_the_judgement_by_hand(tmp_path):
 def test_sessions_of_other_faces_are_not_held_against_each_other(tmp_path):
     ours = shown(tmp_path / "ours", turn, turn)
     theirs = shown(tmp_path / "theirs", turn, turn, face_id=2)
-    with pytest.raises(UserError, match="not of the same faces.*fer-tf replay"):
+    with pytest.raises(UserError, match="ours.*theirs.*fer-tf replay"):
         score.judge(ours, theirs)
 
 

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -144,7 +145,7 @@ class Late:
 def test_a_finished_session_is_not_written_over(stage, folder):
     session.check_free(folder)
     play_into(folder, stage)
-    with pytest.raises(UserError, match="holds a session already"):
+    with pytest.raises(UserError, match=re.escape(str(folder))):
         session.check_free(folder)
 
 
@@ -153,7 +154,7 @@ def test_a_file_of_the_users_is_not_written_over(folder, name):
     """The film that is read may lie in the very folder, under the very name."""
     folder.mkdir()
     (folder / name).write_bytes(b"the user's")
-    with pytest.raises(UserError, match=f"a {name}, which would be written over"):
+    with pytest.raises(UserError, match=name):
         session.check_free(folder)
 
 
@@ -207,7 +208,7 @@ def test_a_fault_of_ours_keeps_its_stack_trace_and_an_unfinished_session(
     assert summary["finished"] is False
     assert summary["source"] == "film" and "frames" not in summary
     assert len(read_rows(folder)) == 6
-    with pytest.raises(UserError, match="holds a session already"):
+    with pytest.raises(UserError, match=re.escape(str(folder))):
         session.check_free(folder)
 
 

@@ -184,7 +184,7 @@ def test_a_playlist_without_an_end_is_live(site, tmp_path, monkeypatch):
 def test_a_connection_that_breaks_is_an_error_after_what_came(site):
     source = camera.open_source(f"{site.url}/a.mkv?broken", capture=no_camera)
     frames = []
-    with pytest.raises(OutsideError, match=r"/a.mkv ended at 0\.\d s of 1\.0 s"):
+    with pytest.raises(OutsideError, match=r"/a\.mkv .* 0\.\d s .* 1\.0 s"):
         for frame in source:
             frames.append(frame.index)
     source.close()
@@ -196,7 +196,7 @@ def test_a_server_that_stalls_is_given_up(site, monkeypatch):
     site.content["stalled.mkv"] = site.content["a.mkv"][:60_000]
     source = camera.open_source(f"{site.url}/stalled.mkv?stalled", capture=no_camera)
     began = time.monotonic()
-    with pytest.raises(OutsideError, match="stalled.mkv ended at"):
+    with pytest.raises(OutsideError, match=r"stalled\.mkv"):
         list(source)
     source.close()
     assert time.monotonic() - began < 10

@@ -1,5 +1,6 @@
 """Video files as people have them, read as players show them."""
 
+import re
 import types
 from fractions import Fraction
 
@@ -204,7 +205,7 @@ def test_a_file_that_ends_early_is_reported_by_time(tmp_path, caplog, name, opti
     end_s = (frames[-1].time_ms + 40) / 1000
     assert 5 < end_s < 14
     (record,) = caplog.records
-    assert f"ended at {end_s:.1f} s of 15.0 s" in record.getMessage()
+    assert re.search(rf" {end_s:.1f} s .* 15\.0 s", record.getMessage())
 
 
 def test_packets_that_do_not_decode_are_skipped(tmp_path):

@@ -75,10 +75,10 @@ def test_a_path_comes_before_the_variable_and_the_variable_before_the_cache(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (OSError("no route to host"), "cannot be fetched: no route to host"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
-        (b"\0" * (yunet_model.MAX_BYTES + 1), "is larger than 1,000,000 bytes"),
-        (b"<html>Sign in</html>", "has SHA-256"),
+        (OSError("no route"), "no route.*https://"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "LFS"),
+        (b"\0" * (yunet_model.MAX_BYTES + 1), "1,000,000"),
+        (b"<html>Sign in</html>", "SHA-256"),
     ],
 )
 def test_a_failed_fetch_says_which_file_goes_where(home, tmp_path, content, message):
@@ -95,17 +95,17 @@ def test_a_failed_fetch_says_which_file_goes_where(home, tmp_path, content, mess
 def test_every_origin_is_checked(home, tmp_path):
     damaged = tmp_path / "damaged.onnx"
     damaged.write_bytes(CONTENT + b"!")
-    with pytest.raises(UserError, match="has SHA-256"):
+    with pytest.raises(UserError, match="SHA-256"):
         yunet_model.find(damaged, environment=home)
     cached = yunet_model.find(environment=home, fetch=Publisher())
     cached.write_bytes(CONTENT[:-1])
-    with pytest.raises(UserError, match="has SHA-256"):
+    with pytest.raises(UserError, match="SHA-256"):
         yunet_model.find(environment=home, fetch=Publisher())
 
 
 def test_a_missing_file_is_not_fetched_behind_the_users_back(home, tmp_path):
     publisher = Publisher()
-    with pytest.raises(UserError, match="there is no detector model"):
+    with pytest.raises(UserError, match=r"typo\.onnx"):
         yunet_model.find(tmp_path / "typo.onnx", environment=home, fetch=publisher)
     assert publisher.urls == []
 

@@ -634,6 +634,10 @@ def test_teachers_may_be_gone_but_not_the_digest_of_the_manifest(
     experiment.teacher("weak").weights.unlink()
     soft_labels = fusion.checked(recipe, experiment)
     dataclasses.replace(soft_labels, made_from={}).save(experiment.soft_labels)
+    with pytest.raises(UserError, match="soft_labels.npz.*SHA-256.*fer-tf fuse"):
+        fusion.checked(recipe, experiment)
+    # Soft labels without a record, as another program may have written them.
+    (experiment.fused.path / "fuse.json").unlink()
     with pytest.raises(UserError, match="manifest.*none.*fer-tf fuse"):
         fusion.checked(recipe, experiment)
 

@@ -44,29 +44,42 @@ def cross_fit(
     table = {}
     for name, probs in alone.items():
         minus = metrics.with_intervals(
-            _differences, labels, fused, probs, groups=groups, seed=seed
+            _differences,
+            labels,
+            fused,
+            probs,
+            _uniform_nll(labels, fused),
+            _uniform_nll(labels, probs),
+            groups=groups,
+            seed=seed,
         )
         table[name] = {**_headline(labels, probs), "fused_minus": minus}
     return _headline(labels, fused), table
 
 
 def _headline(labels: np.ndarray, probs: np.ndarray) -> dict[str, float]:
-    return {
-        **metrics.headline(labels, probs),
-        "balanced_nll": _balanced_nll(labels, probs),
-    }
+    balanced_nll = metrics.mean_over_classes(labels, _uniform_nll(labels, probs))
+    return {**metrics.headline(labels, probs), "balanced_nll": balanced_nll}
+
+
+def _uniform_nll(labels: np.ndarray, probs: np.ndarray) -> np.ndarray:
+    """Return each row's NLL [n] under a uniform prior.
+
+    The rows are validation's, so their mean prediction is the source prior.
+    """
+    prior = metrics.source_prior(probs)
+    return metrics.row_nll(labels, metrics.to_uniform_prior(probs, prior))
 
 
 def _differences(
-    labels: np.ndarray, probs: np.ndarray, baseline: np.ndarray
+    labels: np.ndarray,
+    probs: np.ndarray,
+    baseline: np.ndarray,
+    uniform_nll: np.ndarray,
+    baseline_uniform_nll: np.ndarray,
 ) -> dict[str, float]:
-    minus = _balanced_nll(labels, probs) - _balanced_nll(labels, baseline)
+    minus = metrics.mean_over_classes(labels, uniform_nll - baseline_uniform_nll)
     return {**metrics.differences(labels, probs, baseline), "balanced_nll": minus}
-
-
-def _balanced_nll(labels: np.ndarray, probs: np.ndarray) -> float:
-    """Return the balanced NLL on validation, whose mean prediction is the prior."""
-    return metrics.balanced_nll(labels, probs, metrics.source_prior(probs))
 
 
 def shortfalls(table: Mapping[str, Any], search: str) -> list[str]:

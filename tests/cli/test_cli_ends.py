@@ -39,6 +39,18 @@ def write_video(path, frames):
     return path
 
 
+@pytest.fixture(autouse=True)
+def default_signals():
+    """As in a terminal: a shell ignores SIGINT in background jobs, nohup SIGHUP."""
+    defaults = {signal.SIGINT: signal.default_int_handler}
+    if hasattr(signal, "SIGHUP"):
+        defaults[signal.SIGHUP] = signal.SIG_DFL
+    before = {number: signal.signal(number, do) for number, do in defaults.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def detect(monkeypatch):
     """What is done at each frame, to be changed by a test; every frame has a face."""

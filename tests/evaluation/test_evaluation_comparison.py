@@ -78,7 +78,7 @@ def test_answers_are_calibrated_where_a_calibration_lies(tmp_path, answer, caplo
     stored.save(run.predictions)
     with caplog.at_level(logging.WARNING):
         raw = comparison.load_answers(tmp_path, "test")
-    assert str(run.calibration) in caplog.text
+    assert str(tmp_path) in caplog.text and run.calibration.name in caplog.text
     validation = stored.split("validation")
     Calibration.fit(validation.logits, validation.labels, 0.9, "validation").save(
         run.calibration

@@ -23,7 +23,14 @@ def test_the_table_is_markdown(answer):
     assert empty == ""
     assert len({len(row) for row in table}) == len({len(row) for row in cells}) == 1
     assert cells[0] == [
-        "", "accuracy", "macro_f1", "lowest_three_f1", "nll", "ece", "McNemar p"
+        "",
+        "accuracy",
+        "balanced_accuracy",
+        "macro_f1",
+        "lowest_three_f1",
+        "nll",
+        "ece",
+        "McNemar p",
     ]
     assert all(set(cell) == {"-"} for cell in cells[1])
     assert [row[0] for row in cells[2:]] == [
@@ -32,7 +39,8 @@ def test_the_table_is_markdown(answer):
     run = content["runs"]["recipe"]
     assert cells[4][1] == f"{run['accuracy']:.3f} ± {run['spread']['accuracy']:.3f}"
     value, low, high = content["differences"]["strong"]["nll"]
-    assert cells[5][4] == f"**{value:+.3f} ({low:+.3f} to {high:+.3f})**"
+    column = cells[0].index("nll")
+    assert cells[5][column] == f"**{value:+.3f} ({low:+.3f} to {high:+.3f})**"
     assert cells[5][-1] == f"{content['mcnemar']['strong']['p']:.2g}"
     assert cells[6][-1] == ""
     assert re.findall(r"\d+", legend)[:2] == ["420", "210"]

@@ -198,6 +198,7 @@ def test_a_dry_run_prints_the_recipe_and_builds_nothing(tmp_path):
 FULL = Path(__file__).parents[2] / "configs" / "full.yaml"
 
 
+@pytest.mark.slow
 def test_in_a_smoke_run_dummy_data_stands_in_for_what_is_absent(tmp_path):
     """The recipe of all corpora, on a machine that has one of them."""
     raw, records_dir = tmp_path / "raw", tmp_path / "records"

@@ -93,6 +93,7 @@ def test_it_is_sure_of_no_crop_that_is_no_face(shipped, classifier, side):
     assert np.mean(confident) > 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_it_labels_a_film_from_any_folder(
     shared, detector_model, tmp_path, monkeypatch

@@ -6,6 +6,8 @@ escapes is a fault of ours and keeps its stack trace.
 
 import difflib
 import errno
+import os
+import re
 from collections.abc import Iterable
 
 
@@ -96,3 +98,40 @@ def of_system(error: OSError) -> FerTfError:
         return UserError(f"{path} {_WRONG_PATH[error.errno]}.")
     what = _OUTSIDE.get(error.errno, f"cannot be used: {reason.lower()}")
     return OutsideError(f"{path} {what}.")
+
+
+# As the system says it, which libraries that write in C or C++ pass on as text. NumPy
+# counts instead.
+_FULL = re.compile(
+    "|".join(
+        [
+            *(
+                re.escape(os.strerror(getattr(errno, name)))
+                for name in ("ENOSPC", "EDQUOT", "EFBIG")
+                if hasattr(errno, name)
+            ),
+            r"\d+ requested and \d+ written",
+        ]
+    )
+)
+# TensorFlow names devices as well, as in `device_/job:localhost`.
+_PATH = re.compile(r"(?<!\w)(?:/|[A-Za-z]:\\)[^;:'\"\n]+")
+
+
+def of_full_disk(error: BaseException) -> OutsideError | None:
+    """Return the error that tells a user that a disk is full; None if none is.
+
+    TensorFlow, TFDS, h5py and NumPy report a full disk by exceptions of many types.
+    What they have in common is the text of the system's own error.
+    """
+    if not _FULL.search(str(error)):
+        return None
+    path = getattr(error, "filename", None)
+    if path is None:
+        named = _PATH.search(str(error))
+        path = named[0].strip() if named else "a file"
+    return OutsideError(
+        f"{str(path)[: 2 * MAX_SHOWN]} cannot be written: its disk is full, or a quota "
+        "or a limit of size is reached. All that was saved before is intact. Free some "
+        "space, and run the same command again."
+    )

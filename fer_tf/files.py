@@ -129,8 +129,34 @@ def replacing(path: Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+    except OSError as error:
+        # The system does not name a file that was opened before.
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def reserve(path: Path, size: int) -> None:
+    """Write an empty file in place of `path`, if the disk has space for `size` bytes.
+
+    This is for libraries that crash on a full disk. Where the system or the file system
+    cannot allocate space, nothing is checked.
+
+    Raises:
+        OSError: the disk is full, or a limit of size or a quota is reached.
+    """
+    with open(path, "wb") as file:
+        # Windows and some file systems cannot.
+        allocate = getattr(os, "posix_fallocate", None)
+        try:
+            if allocate:
+                allocate(file.fileno(), 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+        file.truncate(0)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -16,6 +16,7 @@ from fer_tf.cli import terminal
 from fer_tf.cli.groups import SuggestingGroup
 from fer_tf.errors import FerTfError
 from fer_tf.errors import UserError
+from fer_tf.errors import of_full_disk
 from fer_tf.errors import of_system
 
 log = logging.getLogger(__name__)
@@ -70,17 +71,28 @@ class Commands(SuggestingGroup):
             ctx.exit(getattr(error, "exit_code", signals.INTERRUPTED))
         except FerTfError as error:
             _fail(ctx, error)
-        except OSError as error:
-            # A pipe that nobody reads is click's to end; what has no number is no file.
-            if error.errno in (None, errno.EPIPE):
+        except Exception as error:
+            reported = _reported(error)
+            if reported is None:
                 raise
             log.debug("what went wrong:", exc_info=True)
-            _fail(ctx, of_system(error))
-        except ModuleNotFoundError as error:
-            if error.name and error.name.partition(".")[0] == "fer_tf":
-                raise
-            needed = f"{error.name} is not installed. This command needs: "
-            _fail(ctx, UserError(f'{needed}pip install "fer-tf[train,live]"'))
+            _fail(ctx, reported)
+
+
+def _reported(error: Exception) -> FerTfError | None:
+    """Return the error that a user sees; None if the error is a fault of ours."""
+    if isinstance(error, ModuleNotFoundError):
+        if error.name and error.name.partition(".")[0] == "fer_tf":
+            return None
+        needed = f"{error.name} is not installed. This command needs: "
+        return UserError(f'{needed}pip install "fer-tf[train,live]"')
+    full = of_full_disk(error)
+    if full:
+        return full
+    # A pipe that nobody reads is click's to end; what has no number is no file.
+    if isinstance(error, OSError) and error.errno not in (None, errno.EPIPE):
+        return of_system(error)
+    return None
 
 
 def _fail(ctx: click.Context, error: FerTfError) -> NoReturn:

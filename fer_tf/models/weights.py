@@ -1,5 +1,6 @@
 """Where a model's first weights come from: drawn, ImageNet's, or a file's."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,15 @@ from fer_tf.config.backbones import SUFFIX
 from fer_tf.config.backbones import weights_files
 from fer_tf.errors import OutsideError
 
-__all__ = ["IMAGENET", "NONE", "SUFFIX", "fetching", "load", "weights_files"]
+__all__ = [
+    "IMAGENET",
+    "NONE",
+    "SUFFIX",
+    "fetching",
+    "load",
+    "save",
+    "weights_files",
+]
 
 
 def load(model: keras.Model, path: Path) -> None:
@@ -36,6 +45,25 @@ def load(model: keras.Model, path: Path) -> None:
         # Keras only warns of layers that keep their initial weights.
         warnings.simplefilter("error", UserWarning)
         model.load_weights(path)
+
+
+def save(model: keras.Model, path: Path) -> None:
+    """Write a model's weights to a file that ends in `.weights.h5`, atomically.
+
+    Raises:
+        OSError: the disk is full, or the file cannot be written.
+    """
+    with files.replacing(path) as temporary:
+        # HDF5 crashes the process when the disk is full while it writes.
+        files.reserve(temporary, _size_of(model))
+        model.save_weights(temporary)
+
+
+def _size_of(model: keras.Model) -> int:
+    """Return an upper bound of the bytes that HDF5 takes for a model's weights."""
+    values = sum(math.prod(each.shape) * 4 for each in model.variables)
+    # Each lies in groups of its own, by the layers that it is in.
+    return values + 65536 + 8192 * len(model.variables)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from fer_tf import files
 from fer_tf.config import TrainConfig
 from fer_tf.errors import CheckFailed
 from fer_tf.experiment import RunFolder
+from fer_tf.models import weights
 from fer_tf.training import replicas
 from fer_tf.training.average import Average
 from fer_tf.training.board import Board
@@ -132,8 +133,8 @@ def _keep(
     # again, from the weights and the figures it holds. No checkpoint within the next
     # epoch is saved until both are written.
     if summary["best_epoch"] == summary["history"][-1]["epoch"]:
-        with average.applied(), files.replacing(folder.weights) as temporary:
-            model.save_weights(temporary)
+        with average.applied():
+            weights.save(model, folder.weights)
     files.write_json(folder.training, summary)
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import stat
 import struct
 import tempfile
 import tokenize
@@ -70,10 +71,11 @@ def reading(
         also: exceptions of the format's own library, in addition to `DAMAGED`.
 
     Raises:
-        UserError: the file is missing, damaged or of another kind.
+        UserError: the file is missing, damaged, of another kind, or not regular.
         OutsideError: the operating system cannot read the file.
     """
     try:
+        _check_kind(path)
         yield
     except UserError as error:
         if str(path) in str(error):
@@ -89,6 +91,23 @@ def reading(
         raise UserError(
             f"{path} is damaged or is not {what}: {_reason(error)}. {do}"
         ) from None
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse a FIFO, which would be waited for for ever, a socket and a device.
+
+    Raises:
+        UserError: The path is neither a regular file nor a folder.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        # Whoever reads it says why.
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise UserError(
+            f"{path} is a FIFO, a socket or a device: expected a regular file."
+        )
 
 
 def _reason(error: Exception) -> str:

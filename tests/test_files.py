@@ -123,3 +123,11 @@ def test_digests_are_those_of_hashlib(tmp_path):
     assert files.sha256_of(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
     assert files.digest_of({"a": 1, "b": 2}) == files.digest_of({"b": 2, "a": 1})
     assert files.digest_of({"a": 1}) != files.digest_of({"a": 2})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no FIFOs")
+def test_a_fifo_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(UserError) as refused:
+        files.read_json(tmp_path / "a.json")
+    assert str(tmp_path / "a.json") in str(refused.value)

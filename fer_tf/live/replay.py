@@ -17,7 +17,9 @@ import numpy as np
 
 from fer_tf import config
 from fer_tf import files
+from fer_tf import image_files
 from fer_tf.config import LiveConfig
+from fer_tf.config import checks
 from fer_tf.errors import OutsideError
 from fer_tf.errors import UserError
 from fer_tf.live import camera
@@ -147,13 +149,35 @@ def _summary(folder: Path) -> dict[str, Any]:
             f"{folder} is not a session: it holds no {session.SESSION}. Make one with "
             "`fer-tf live --out DIR`."
         )
-    summary = files.read_json(path)
-    if not isinstance(summary, dict) or not {"source", "bundle"} <= summary.keys():
-        raise UserError(
-            f"{path} is not a session's: expected an object with source and bundle. "
-            "Make one with `fer-tf live --out DIR`."
-        )
+    do = "Make one with `fer-tf live --out DIR`."
+    with files.reading(path, "a session's description", do):
+        summary = files.read_json(path)
+        _check_summary(summary)
     return summary
+
+
+def _check_summary(summary: Any) -> None:
+    """Refuse a `session.json` that was edited so that a replay cannot use it.
+
+    Raises:
+        UserError: A value that a replay reads has another type.
+        KeyError: A key is missing.
+    """
+    checks.of_type("the content", summary, dict)
+    checks.of_type("source", summary["source"], str)
+    checks.of_type("bundle", summary["bundle"], dict)
+    for name in ("settings", "seen_with"):
+        checks.of_type(name, summary.get(name, {}), dict)
+    for name in ("name", "digest"):
+        checks.of_type(f"bundle.{name}", summary["bundle"][name], str)
+    for name, values in summary.get("seen_with", {}).items():
+        checks.of_type(f"seen_with.{name}", values, list)
+    film = summary.get("film")
+    if film is not None:
+        checks.of_type("film", film, dict)
+        checks.of_type("film.path", film["path"], str)
+        # Of a session that was killed it is null.
+        checks.of_type("film.sha256", film["sha256"] or "", str)
 
 
 def views(
@@ -235,6 +259,11 @@ def find_film(folder: Path, summary: Mapping[str, Any], given: Path | None) -> P
     if not film.exists():
         raise UserError(
             f"the film of {folder} is not at {film}. Say where it lies: --film FILE."
+        )
+    if not (film.is_file() or film.is_dir()):
+        raise UserError(
+            f"{film} is {image_files.kind_of(film)}: expected the film of {folder}, a "
+            "video file or a folder of images."
         )
     if kept["sha256"] is None:
         log.warning("%s was not finished, so its film is not checked.", folder)

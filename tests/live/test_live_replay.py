@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -418,10 +419,46 @@ def test_a_folder_that_is_no_session_is_named(every_pixel, tmp_path):
         files.write_json(tmp_path / "session.json", wrong)
         with pytest.raises(UserError, match="session.json"):
             replay.replay(tmp_path, every_pixel, tmp_path / "again")
-    files.write_json(tmp_path / "session.json", {"source": "0", "bundle": {}})
+    bundle = {"name": "a", "digest": "b"}
+    files.write_json(tmp_path / "session.json", {"source": "0", "bundle": bundle})
     (tmp_path / "frames.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="frames.csv"):
         replay.replay(tmp_path, every_pixel, tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"bundle": "b"},
+        {"bundle": [1]},
+        {"bundle": {}},
+        {"bundle": {"name": "a", "digest": 1}},
+        {"film": 0.5},
+        {"film": {"a": 1}},
+        {"film": {"path": "a.mkv"}},
+        {"film": {"path": 1, "sha256": None}},
+        {"settings": 0.5},
+        {"seen_with": [1]},
+        {"seen_with": {"clahe": None}},
+        {"source": None},
+    ],
+)
+def test_an_edited_description_is_refused(recorded, every_pixel, tmp_path, edited):
+    path = recorded / "session.json"
+    files.write_json(path, {**files.read_json(path), **edited})
+    with pytest.raises(UserError) as refused:
+        replay.replay(recorded, every_pixel, tmp_path / "again")
+    assert str(path) in str(refused.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no FIFOs")
+def test_a_film_that_is_no_file_is_refused(recorded, every_pixel, tmp_path):
+    os.mkfifo(tmp_path / "a.mkv")
+    with pytest.raises(UserError) as refused:
+        replay.replay(
+            recorded, every_pixel, tmp_path / "again", film=tmp_path / "a.mkv"
+        )
+    assert "a FIFO" in str(refused.value)
 
 
 def test_a_row_that_was_cut_is_named(session):

@@ -64,7 +64,14 @@ def file(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _held(lock_file: Path, target: Path) -> Iterator[None]:
-    lock = FileLock(lock_file, timeout=WAIT_S, poll_interval=0.05, thread_local=False)
+    lock = FileLock(
+        lock_file,
+        timeout=WAIT_S,
+        poll_interval=0.05,
+        thread_local=False,
+        # A soft lock would outlive a killed process.
+        fallback_to_soft=False,
+    )
     created: list[Path] = []
     try:
         _acquire(lock, lock_file, target, created)
@@ -111,7 +118,9 @@ def _acquire(
         ) from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:
-            raise
+            # The user knows the target, not the lock file; an error of locking has
+            # no path at all.
+            raise OSError(error.errno, error.strerror, str(target)) from None
         log.warning(
             "%s is on a file system without locks: make sure that no other process "
             "writes there.",

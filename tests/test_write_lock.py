@@ -1,5 +1,6 @@
 """Who writes a folder has it alone, in any process; a dead process has nothing."""
 
+import errno
 import json
 import os
 import platform
@@ -156,3 +157,31 @@ def test_a_file_in_the_folders_place_is_an_error_of_the_system(tmp_path):
         with pytest.raises(OSError), lock:
             pass
     assert (tmp_path / "file").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="`flock` is POSIX")
+def test_a_file_system_without_locks_gets_no_soft_lock(tmp_path, monkeypatch, caplog):
+    """A soft lock is a file, which a killed process would leave locked."""
+    import fcntl
+
+    def flock(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with write_lock.folder(tmp_path / "out"), write_lock.folder(tmp_path / "out"):
+        pass
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="`flock` is POSIX")
+def test_a_fault_of_locking_names_the_target(tmp_path, monkeypatch):
+    import fcntl
+
+    def flock(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(OSError) as refused, write_lock.file(tmp_path / "faces.csv"):
+        pass
+    assert refused.value.errno == errno.EIO
+    assert refused.value.filename == str(tmp_path / "faces.csv")

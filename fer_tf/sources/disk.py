@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
+from pathlib import PurePosixPath
 from pathlib import PureWindowsPath
 
 from fer_tf import image_files
@@ -62,8 +63,12 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def posix(name: str) -> str:
-    """Return a relative path of a label file with slashes, however it was written."""
-    return name.replace("\\", "/")
+    """Return a relative path of a label file in one way, however it was written.
+
+    >>> posix("a\\\\b.jpg"), posix("./a//b.jpg")
+    ('a/b.jpg', 'a/b.jpg')
+    """
+    return PurePosixPath(name.replace("\\", "/")).as_posix()
 
 
 def image(folder: Path, name: str) -> picture.Decoded:

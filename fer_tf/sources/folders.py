@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +24,8 @@ SPLIT_NAMES: Mapping[str, str] = {
     "validation": "validation",
     "test": "test",
 }
+# Also those that other programs write, which are no names of splits here.
+SPLIT_WORDS = frozenset((*SPLIT_NAMES, "training", "testing"))
 NUMBER = re.compile(r"\d+")
 
 ClassOf = Callable[[str], str]
@@ -160,6 +163,7 @@ def entries(
         if len(parts) < depth:
             yield Skipped(name, "an image outside the folders of classes")
             continue
+        _check_order(root, parts, depth)
         split = split_of[parts[0].lower()] if named else "train"
         word = parts[depth - 2]
         make = partial(_record, base, source, name, word, split, class_of)
@@ -174,6 +178,20 @@ def _check_mixed(root: Path, named: list[str]) -> None:
         raise UserError(
             f"{root} has folders of splits ({', '.join(named)}) "
             f"and others beside them ({', '.join(others)}): move one kind away."
+        )
+
+
+def _check_order(root: Path, parts: Sequence[str], depth: int) -> None:
+    """Refuse a folder of a split in a folder of a class: its images would be `train`.
+
+    Args:
+        parts: Of the path of an image below `root`; the class is at `depth - 2`.
+    """
+    if len(parts) > depth and parts[depth - 1].lower() in SPLIT_WORDS:
+        word, split = parts[depth - 2 : depth]
+        raise UserError(
+            f"{root} has the folder of a split in that of a class, {word}/{split}/: "
+            f"expected {split}/{word}/. Move the folders."
         )
 
 

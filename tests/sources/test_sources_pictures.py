@@ -178,3 +178,24 @@ def test_what_looks_like_labelled_pictures(folder, names, looks):
 
 def test_no_folder_looks_like_none(tmp_path):
     assert not pictures.looks_like(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("split", ["test", "Val", "training"])
+def test_splits_inside_classes_are_refused(folder, read, split):
+    """Their images would all be `train`."""
+    root = folder("happy/train/a.png", f"happy/{split}/b.png", "sad/c.png")
+    with pytest.raises(UserError, match="happy/"):
+        read(pictures, root)
+
+
+def test_a_class_may_hold_other_folders(folder, read):
+    found, _ = read(pictures, folder("happy/2019/a.png", "sad/b.png"))
+    assert [record.label for record in found] == ["Happy", "Sad"]
+
+
+def test_two_ways_to_write_a_path_are_one_image(folder, read):
+    root = folder("images/a.png")
+    (root / "labels.csv").write_text("image,emotion\na.png,happy\n./a.png,sad\n")
+    found, rejected = read(pictures, root)
+    assert [record.key for record in found] == ["mine/images/a.png"]
+    assert list(rejected) == ["labels.csv, row 1"]

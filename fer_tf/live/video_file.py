@@ -1,6 +1,7 @@
 """Every frame of a video file, or of a finite video by URL, as players show it.
 
-Frames are upright, and times count from the start of the container.
+Frames are upright, their pixels are square, and times count from the start of the
+container.
 """
 
 import logging
@@ -21,6 +22,13 @@ from fer_tf.live.frames import Frame
 log = logging.getLogger(__name__)
 
 MAX_RATE = 240
+# High-speed cameras reach it; a clock that passes for a rate is faster.
+MAX_AGREED_RATE = 10_000
+# 8K is 35 million. A video of 62 kB asked for 5 GB: it announced 16,000 x 16,000.
+MAX_PIXELS = 40_000_000
+# Pixels are made square above this ratio of their sides; below, it is rounding that
+# editors leave, and no face looks different. A ratio beyond the other is damage.
+MIN_STRETCH, MAX_STRETCH = 1.02, 4
 # Containers round the duration that they announce.
 END_TOLERANCE_S = 0.5
 # Multipart JPEG, which network cameras send over HTTP.
@@ -82,7 +90,10 @@ class VideoFile:
         for index, (time_ms, duration_ms, decoded) in enumerate(
             timestamps.with_durations(timed)
         ):
-            pixels = convert.reformat(decoded, format="bgr24").to_ndarray()
+            width, height = self._shown_size(decoded)
+            pixels = convert.reformat(
+                decoded, width=width, height=height, format="bgr24"
+            ).to_ndarray()
             if duration_ms is None:
                 duration_ms = 1000 * self._duration_s(decoded) or interval_ms
             pixels = upright(pixels, decoded)
@@ -133,6 +144,21 @@ class VideoFile:
         except video_library.load().FFmpegError:
             # As players do: the next packets may be whole.
             return []
+
+    def _shown_size(self, decoded: Any) -> tuple[int, int]:
+        """Return width and height with square pixels, before the frame is turned.
+
+        Raises:
+            OutsideError: they are more than `MAX_PIXELS`.
+        """
+        ratio = float(self._stream.sample_aspect_ratio or 1)
+        width, height = decoded.width, decoded.height
+        if MIN_STRETCH <= ratio <= MAX_STRETCH:
+            width = round(width * ratio)
+        elif MIN_STRETCH <= 1 / ratio <= MAX_STRETCH:
+            height = round(height / ratio)
+        check_size(width, height, self._name)
+        return width, height
 
     def _duration_s(self, decoded: Any) -> float:
         return float((decoded.duration or 0) * self._stream.time_base)
@@ -196,6 +222,15 @@ def upright(pixels: np.ndarray, decoded: Any) -> np.ndarray:
     return cv2.flip(pixels, 0) if to_top else pixels
 
 
+def check_size(width: int, height: int, name: str) -> None:
+    """Raise OutsideError where a frame has more than `MAX_PIXELS`."""
+    if width * height > MAX_PIXELS:
+        raise OutsideError(
+            f"{name} has frames of {width}x{height} pixels, expected at most "
+            f"{MAX_PIXELS:,} pixels. Make a smaller copy of the video."
+        )
+
+
 def _video_stream(container: Any, name: str) -> Any:
     stream = container.streams.best("video")
     av = video_library.load()
@@ -205,6 +240,13 @@ def _video_stream(container: Any, name: str) -> Any:
     if stream.codec_context is None:
         container.close()
         raise OutsideError(f"{name} is encoded in a way that cannot be decoded.")
+    try:
+        check_size(stream.codec_context.width, stream.codec_context.height, name)
+    except OutsideError:
+        container.close()
+        raise
+    # The size may change later, and the decoder allocates before it can be checked.
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = video_library.threads()
     return stream
@@ -223,7 +265,10 @@ def _start_s(container: Any, stream: Any) -> Fraction:
 
 def _rate_of(stream: Any) -> float:
     """Return nominal frames per second; some files do not know theirs."""
-    for rate in (stream.guessed_rate, stream.average_rate):
+    guessed, average = stream.guessed_rate, stream.average_rate
+    for rate in (guessed, average):
         if rate and 0 < rate <= MAX_RATE:
             return float(rate)
+    if guessed and guessed == average and guessed <= MAX_AGREED_RATE:
+        return float(guessed)
     return USUAL_RATE

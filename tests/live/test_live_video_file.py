@@ -325,3 +325,60 @@ def test_a_display_matrix_may_have_any_numbers():
     )
     turned = video_file.upright(CORNERS, decoded)
     np.testing.assert_array_equal(turned, CORNERS.swapaxes(0, 1)[::-1, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("ratio", "shape"),
+    [
+        (Fraction(16, 9), (32, 85)),
+        (Fraction(3, 4), (43, 48)),
+        # Rounding that editors leave, and damage.
+        (Fraction(1001, 1000), (32, 48)),
+        (Fraction(200, 1), (32, 48)),
+    ],
+)
+def test_pixels_are_square(tmp_path, ratio, shape):
+    """A face of an anamorphic video would be squeezed."""
+
+    def stretch(stream):
+        stream.codec_context.sample_aspect_ratio = ratio
+
+    path = make(tmp_path / "a.mkv", [0, 40], before=stretch)
+    assert {frame.pixels_bgr.shape for frame in read(path)} == {(*shape, 3)}
+
+
+def test_a_frame_is_stretched_before_it_is_turned(tmp_path):
+    def stretch(stream):
+        stream.codec_context.sample_aspect_ratio = 2
+        stream.set_display_rotation(90)
+
+    path = make(tmp_path / "a.mp4", [0, 40], before=stretch)
+    assert {frame.pixels_bgr.shape for frame in read(path)} == {(96, 32, 3)}
+
+
+def test_a_frame_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
+    path = make(tmp_path / "a.mkv", [0, 40])
+    monkeypatch.setattr(video_file, "MAX_PIXELS", 48 * 32 - 1)
+    with pytest.raises(OutsideError, match="48x32"):
+        camera.open_source(str(path))
+
+
+def test_the_size_of_a_frame_is_checked_while_decoding_too(tmp_path, monkeypatch):
+    """A stream may change its size, and stretching makes a frame larger."""
+
+    def stretch(stream):
+        stream.codec_context.sample_aspect_ratio = 4
+
+    path = make(tmp_path / "a.mkv", [0, 40], before=stretch)
+    monkeypatch.setattr(video_file, "MAX_PIXELS", 48 * 32 + 1)
+    with pytest.raises(OutsideError, match="192x32"):
+        read(path)
+
+
+@pytest.mark.parametrize("rate", [500, 1000])
+def test_the_rate_of_a_high_speed_camera_is_believed(tmp_path, rate):
+    times_ms = [1000 * index / rate for index in range(20)]
+    path = make(tmp_path / "a.mp4", times_ms, rate=rate, options={"bf": "0"})
+    source = camera.open_source(str(path))
+    assert source.rate == pytest.approx(rate)
+    source.close()

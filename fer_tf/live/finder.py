@@ -43,6 +43,11 @@ class Finder:
         self._grey = np.empty((0, 0), np.uint8)
         self._found: list[Detection] = []
 
+    def forget(self) -> None:
+        """Propagate no face any further: the detector looks at the next frame."""
+        self._since = self._every
+        self._found = []
+
     def __call__(self, frame: Frame) -> list[Detection]:
         """Return the faces in the next frame of the source."""
         if self._every == 1:

@@ -20,6 +20,7 @@ from fer_tf.live.frames import Frame
 from fer_tf.live.frames import Silence
 from fer_tf.live.recogniser import Face
 from fer_tf.live.recogniser import Recogniser
+from fer_tf.live.scene_cuts import SceneCuts
 from fer_tf.live.smoothing import Smoother
 from fer_tf.live.tracker import Tracker
 from fer_tf.live.view import FollowedFace
@@ -96,6 +97,7 @@ class Reader:
             live.forget_ms,
         )
         self._tracker = Tracker(live.forget_ms)
+        self._scene_cuts = SceneCuts()
         self._smoother = Smoother.of(live, recogniser.bundle.abstain.threshold)
         self._clock = clock
         self._ended_s: deque[float] = deque(maxlen=RATE_WINDOW)
@@ -104,6 +106,9 @@ class Reader:
     def __call__(self, frame: Frame) -> View:
         """Return the view of a frame; frames come in the order of their time."""
         start = self._clock()
+        if self._scene_cuts.is_cut(frame):
+            self._find.forget()
+            self._tracker.end_all()
         detections = self._find(frame)
         detected = self._clock()
         faces = self._recogniser.recognise(frame.pixels_bgr, detections)

@@ -84,6 +84,10 @@ class Tracker:
         """The identities that have not ended."""
         return {track.face_id for track in self._tracks}
 
+    def end_all(self) -> None:
+        """End all tracks: no later box continues one of them."""
+        self._tracks = []
+
     def update(self, boxes_xywh_px: Sequence[np.ndarray], time_ms: float) -> list[int]:
         """Return the identity of each box of the frame at `time_ms`."""
         self._advance(time_ms)

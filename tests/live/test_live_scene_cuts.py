@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fer_tf.live import loop
-from fer_tf.live import scene_cuts
+from fer_tf.live import thumbnails
 from fer_tf.live.detection import Detection
 from fer_tf.live.frames import Frame
 from fer_tf.live.recogniser import Recogniser
@@ -86,6 +86,13 @@ def flashed(frames, gain, offset, at):
     ]
 
 
+def captioned(frames, shown):
+    frames = [frame.copy() for frame in frames]
+    for index in shown:
+        cv2.putText(frames[index], "A CAPTION", (30, 110), 0, 0.6, (255, 255, 255), 2)
+    return frames
+
+
 T = np.arange(20)
 UNCUT = {
     "still": [seen(scene(0))] * 20,
@@ -98,6 +105,7 @@ UNCUT = {
     "white frames": flashed(drift(0, 20), 1, 255, (7, 12, 13)),
     "black frames": flashed(drift(0, 20), 0, 0, (7, 12, 13)),
     "flicker": [cv2.convertScaleAbs(seen(scene(0)), alpha=1 - t % 3 / 4) for t in T],
+    "caption": captioned(drift(0, 20), range(6, 13)),
     "light off": [*drift(0, 10), *darkened(drift(0, 10))],
 }
 
@@ -148,9 +156,9 @@ def test_the_same_video_has_the_same_cuts():
 
 def test_a_thumbnails_longer_side_has_its_length():
     for size in [(480, 640, 3), (1080, 1920, 3), (640, 480, 3)]:
-        thumbnail = scene_cuts.make_thumbnail(np.zeros(size, np.uint8))
-        assert max(thumbnail.shape) == scene_cuts.SIDE_PX
-    assert scene_cuts.make_thumbnail(np.zeros((30, 40, 3), np.uint8)).shape == (30, 40)
+        thumbnail = thumbnails.make_thumbnail(np.zeros(size, np.uint8))
+        assert max(thumbnail.shape) == thumbnails.SIDE_PX
+    assert thumbnails.make_thumbnail(np.zeros((30, 40, 3), np.uint8)).shape == (30, 40)
 
 
 BOX = Detection(np.array([50.0, 30, 60, 60]), np.zeros((5, 2)), 0.9)
@@ -168,6 +176,7 @@ RED, GREEN = (0, 0, 250), (0, 250, 0)
 
 
 def read(classifier, pixels, **settings):
+    """The followed face of each frame, and the frames at which the detector looked."""
     live = loop.LiveConfig(smoothing_ms=1e6, hold_ms=1e6, **settings)
     looks = []
 
@@ -193,9 +202,12 @@ def test_a_cut_ends_the_track_and_the_smoothing(classifier):
 
 
 def test_without_a_cut_the_track_and_the_smoothing_go_on(classifier):
-    pixels = [*face_frames(RED, 0), *face_frames(GREEN, 0)]
+    pixels = face_frames(RED, 0, count=12)
+    for frame in pixels[6:]:
+        frame[59:61, 79:81] = GREEN
     faces, _ = read(classifier, pixels)
     assert {face.face_id for face in faces} == {1}
+    assert [face.face.label for face in faces] == ["Angry"] * 6 + ["Happy"] * 6
     assert {face.label for face in faces} == {"Angry"}
 
 

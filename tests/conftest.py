@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fer_tf.live import yunet_model
+from fer_tf.metrics import bootstrap
 from fer_tf.preprocess import FaceSpec
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -41,6 +42,14 @@ def load():
     """Return how many processes want each core; Windows does not tell."""
     loadavg = getattr(os, "getloadavg", lambda: [0.0])
     return loadavg()[0] / (os.cpu_count() or 1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_resamples():
+    """Draw 100 bootstrap samples where a test names no number: 1,000 take long."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bootstrap, "RESAMPLES", 100)
+        yield
 
 
 @pytest.fixture(scope="session")

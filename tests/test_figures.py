@@ -26,13 +26,32 @@ def drawn(answers):
     }
 
 
-def test_every_figure_is_a_png_of_its_size(answers):
-    for figure in drawn(answers).values():
-        data = np.frombuffer(figures.to_png(figure, dpi=50), np.uint8)
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+def test_every_figure_is_a_png_of_its_size_that_shows_its_data(answers):
+    """Other data with the same axes and titles gives other pixels."""
+    labels, probs = answers
+    others = drawn((labels, np.roll(probs, 1, axis=1)))
+    for name, figure in drawn(answers).items():
+        one, other = (
+            cv2.imdecode(
+                np.frombuffer(figures.to_png(each, dpi=50), np.uint8), cv2.IMREAD_COLOR
+            )
+            for each in (figure, others[name])
+        )
         width, height = figure.get_size_inches() * 50
-        assert picture.shape == (round(height), round(width), 3)
-        assert picture.std() > 10
+        assert one.shape == (round(height), round(width), 3)
+        assert (one != other).any(axis=2).mean() > 0.01
+
+
+def test_the_reliability_bars_fill_their_share_of_the_image(answers):
+    figure = figures.reliability_diagram(*answers, bins=5)
+    png = np.frombuffer(figures.to_png(figure, dpi=100), np.uint8)
+    image = cv2.imdecode(png, cv2.IMREAD_COLOR).astype(int)
+    blue = [int(figures.BLUE[place : place + 2], 16) for place in (5, 3, 1)]
+    found = (np.abs(image - blue) < 24).all(axis=2).mean()
+    plot = figure.axes[0].get_position()
+    heights = metrics.reliability(*answers, bins=5).accuracy
+    expected = plot.width * plot.height * np.nansum(heights) / 5
+    assert found == pytest.approx(expected, rel=0.1)
 
 
 @pytest.mark.parametrize("count", [0, 1, 9])

@@ -163,7 +163,9 @@ def test_no_figure_depends_on_the_order_of_rows(answers):
 
 def test_the_bootstrap_finds_the_standard_error_of_a_mean():
     values = np.random.default_rng(0).normal(size=400)
-    low, high = metrics.bootstrap_interval(np.mean, values, groups=np.arange(400))
+    low, high = metrics.bootstrap_interval(
+        np.mean, values, groups=np.arange(400), resamples=1000
+    )
     half_width = 1.96 * values.std() / 20
     assert low == pytest.approx(values.mean() - half_width, abs=0.02)
     assert high == pytest.approx(values.mean() + half_width, abs=0.02)
@@ -172,8 +174,10 @@ def test_the_bootstrap_finds_the_standard_error_of_a_mean():
 def test_the_bootstrap_draws_whole_groups():
     values = np.repeat(np.random.default_rng(0).normal(size=50), 16)
     groups = np.repeat(np.arange(50), 16)
-    by_row = metrics.bootstrap_interval(np.mean, values, groups=np.arange(800))
-    by_group = metrics.bootstrap_interval(np.mean, values, groups=groups)
+    by_row, by_group = (
+        metrics.bootstrap_interval(np.mean, values, groups=each, resamples=1000)
+        for each in (np.arange(800), groups)
+    )
     # 16 copies of each value: the honest interval is sqrt(16) times as wide.
     assert np.ptp(by_group) / np.ptp(by_row) == pytest.approx(4, rel=0.15)
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+RESAMPLES = 1000
+
 
 def bootstrap_interval(
     statistic: Callable[..., Any],
     *columns: np.ndarray,
     groups: np.ndarray,
-    resamples: int = 1000,
+    resamples: int | None = None,
     seed: int = 0,
     level: float = 0.95,
 ) -> np.ndarray:
@@ -26,6 +28,7 @@ def bootstrap_interval(
         statistic: takes the columns, returns a number or k of them.
         columns: [n, ...] each.
         groups: [n], equal where rows belong together.
+        resamples: Number of draws; None draws `RESAMPLES` times.
         level: how often such intervals should hold the true value, in 0..1.
 
     Returns:
@@ -35,6 +38,7 @@ def bootstrap_interval(
         ValueError: a column has not the rows of `groups`, `resamples` is below one or
             `level` not in 0..1.
     """
+    resamples = RESAMPLES if resamples is None else resamples
     if any(len(column) != len(groups) for column in columns):
         raise ValueError(
             f"`columns` must have the {len(groups)} rows of `groups`, received "

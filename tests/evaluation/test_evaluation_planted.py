@@ -36,6 +36,11 @@ COUNTS = {"train": 3500, "validation": 700, "test": 2100}
 RERUNS = 20
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_resamples():
+    """As many bootstrap samples as the gate really draws."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Trained:
     """A model, the coloured faces it has not been trained on, and its calibration."""

@@ -25,6 +25,10 @@ def unless_it_fails() -> Iterator[None]:
 
     It is shown if an exception leaves the block.
     """
+    if sys.stderr is None:
+        # Closed by who started the process (`2>&-`): nothing is shown anyway.
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:

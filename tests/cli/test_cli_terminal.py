@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_tf import files
+from fer_tf import quiet
 from fer_tf.cli import main
 from fer_tf.cli import terminal
 
@@ -155,3 +156,10 @@ def test_a_link_stays_a_link(tmp_path):
     files.write_text(tmp_path / "link", "x")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "deep" / "target").read_text() == "x"
+
+
+def test_a_closed_standard_error_is_no_fault(monkeypatch):
+    """`fer-tf predict ... 2>&-` starts Python without one."""
+    monkeypatch.setattr("sys.stderr", None)
+    with quiet.unless_it_fails():
+        pass

@@ -40,6 +40,8 @@ from fer_tf.cli import main
 main(sys.argv[1:], prog_name="fer-tf")
 """
 SECONDS = 4.0
+# Done, killed before Python was ready for the signal, killed, ended by SIGTERM.
+EXPECTED = (0, -signal.SIGTERM, -signal.SIGKILL, 143)
 
 
 def start(*arguments: object) -> subprocess.Popen:
@@ -91,10 +93,14 @@ def campaign(command: str, number: int, kills: int, inputs: Path) -> Counter:
                 line = ("predict", inputs / "images", "--out", out / "faces.csv")
             code, said = killed(number, rng, *line)
             found[f"exit code {code}"] += 1
+            if code not in EXPECTED:
+                print(f"exit code {code}: {said.strip()[-500:]}", flush=True)
             found["stack traces"] += "Traceback" in said
             found["hidden after the kill"] += bool(hidden(Path(work)))
             if number == signal.SIGTERM and command == "live":
-                found["sessions not finished"] += bool(session_fault(out))
+                if fault := session_fault(out):
+                    found[f"session: {fault}"] += 1
+                    print(f"exit code {code}, {fault}: {said[-500:]}", flush=True)
             if number == signal.SIGKILL:
                 start(*line).communicate()
                 found["hidden after the next command"] += bool(hidden(Path(work)))

@@ -69,8 +69,6 @@ def recipe(
             **options: Any,
         ) -> Any:
             given, overrides = _split(arguments)
-            if "" in arguments:
-                raise UserError("an argument is empty: expected a path or KEY=VALUE.")
             if given and not names:
                 raise UserError(f"expected KEY=VALUE, received {given[0]!r}.")
             if names == SOURCE and given:
@@ -79,12 +77,9 @@ def recipe(
             config = _smoke(config, **options) if smoke else config
             # Before --dry-run, which is to accept what a run accepts.
             check(config)
-            if dry_run and names == MODEL and given:
-                raise UserError(
-                    "--dry-run prints a recipe, and a model has that of its "
-                    f"experiment: expected no MODEL, received {given[0]!r}."
-                )
             if dry_run:
+                if names == MODEL and given:
+                    raise UserError(f"--dry-run: expected no MODEL, received {given}.")
                 terminal.say(recipes.to_yaml(config).rstrip())
                 return None
             if names not in ("", SOURCE):
@@ -154,6 +149,8 @@ def pictures_option(callback: Callable) -> Callable:
 
 def _split(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Part a command's own arguments from its overrides; a file may hold a `=`."""
+    if "" in arguments:
+        raise UserError("an argument is empty: expected a path or KEY=VALUE.")
     is_override = [
         bool(OVERRIDE.match(argument)) and not os.path.exists(argument)
         for argument in arguments

@@ -1,21 +1,13 @@
-"""A session read back, and the true labels to score it against.
-
-By the protocol of the system that this one follows: a label counts once it has held
-for `HOLD_MS`, and `AROUND_CHANGE_MS` before it changes are left out, since nobody's
-face changes at the stroke of a clock.
-"""
+"""A session read back, its faces beside the true labels to score them against."""
 
 import csv
-import math
 import logging
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from itertools import pairwise
 from operator import attrgetter
 from operator import itemgetter
 from pathlib import Path
@@ -24,41 +16,17 @@ from typing import TypeVar
 import numpy as np
 
 from fer_tf import files
-from fer_tf.errors import UserError
-from fer_tf.errors import unknown_name
 from fer_tf.labels import CLASSES
-from fer_tf.labels import INDEX
-from fer_tf.labels import NAMES
+from fer_tf.live.label_table import AROUND_CHANGE_MS
+from fer_tf.live.label_table import Interval
+from fer_tf.live.label_table import class_index
+from fer_tf.live.label_table import read_intervals
 from fer_tf.live.session import FRAMES_SHA256
 from fer_tf.live.session import SESSION
 
 log = logging.getLogger(__name__)
 
-HOLD_MS = 600.0
-AROUND_CHANGE_MS = 250.0
-LABEL_COLUMNS = ("start_ms", "end_ms", "label")
-
 Seen = TypeVar("Seen")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A true label (an index) and when it was shown."""
-
-    start_ms: float
-    end_ms: float
-    label: int
-
-    @property
-    def counted_ms(self) -> tuple[float, float]:
-        """When frames are scored against this label; empty if the end comes first."""
-        start_ms = self.start_ms + max(HOLD_MS, AROUND_CHANGE_MS)
-        return start_ms, self.end_ms - AROUND_CHANGE_MS
-
-    def counts(self, time_ms: float) -> bool:
-        """Tell whether a frame at `time_ms` is scored against this label."""
-        first_ms, last_ms = self.counted_ms
-        return first_ms <= time_ms <= last_ms
 
 
 @dataclass(frozen=True)
@@ -137,72 +105,6 @@ def rows_by_face(frames: Sequence[SeenFrame]) -> list[tuple[Row, ...]]:
     return [tuple(rows) for rows in faces.values()]
 
 
-def read_intervals(path: Path) -> list[Interval]:
-    """Read true labels from a CSV `start_ms,end_ms,label`; neighbours that agree are
-    one.
-
-    Raises:
-        UserError: The file is missing, lacks a column, has no rows, or one of its rows
-            is malformed, names an unknown class, or overlaps the row before it.
-    """
-    do = f"Expected a CSV file with the columns {','.join(LABEL_COLUMNS)}."
-    with files.reading(path, "a table of labels", do, csv.Error):
-        table = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
-        _check_columns(path, table.fieldnames or ())
-        rows = [
-            (f"{path}, line {(number := table.line_num)}", _interval(line, number))
-            for line in table
-        ]
-    if not rows:
-        raise UserError(f"{path} has no rows below its header: expected labels.")
-    for (_, before), (where, after) in pairwise(rows):
-        if after.start_ms < before.end_ms:
-            raise UserError(
-                f"{where}: the label begins at {after.start_ms:g} ms, before the one "
-                f"above it ends at {before.end_ms:g} ms: expected labels in the order "
-                "of time that do not overlap."
-            )
-    return _merged([interval for _, interval in rows])
-
-
-def _check_columns(path: Path, columns: Sequence[str]) -> None:
-    missing = [name for name in LABEL_COLUMNS if name not in columns]
-    if missing:
-        received = ",".join(columns)[:100]
-        raise UserError(
-            f"{path} lacks the column {missing[0]}: expected the columns "
-            f"{','.join(LABEL_COLUMNS)}, received {received or 'an empty file'}."
-        )
-
-
-def _interval(line: Mapping[str, str | None], number: int) -> Interval:
-    """Return the label of the row in the line `number`."""
-    where = f"line {number}"
-    start_ms, end_ms = (
-        _milliseconds(line[name], f"{where}: {name}") for name in LABEL_COLUMNS[:2]
-    )
-    if not start_ms < end_ms:
-        raise UserError(
-            f"{where}: the label ends at {end_ms:g} ms, not after its start_ms of "
-            f"{start_ms:g} ms."
-        )
-    try:
-        return Interval(start_ms, end_ms, _class(line["label"] or ""))
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
-
-
-def _milliseconds(text: str | None, what: str) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        shown = repr(text)[:80]
-        raise UserError(f"{what} must be a number of milliseconds, received {shown}.")
-    return value
-
-
 _AGAIN = "Make the session again with: fer-tf live --out DIR"
 
 
@@ -256,30 +158,10 @@ def _row(line: Mapping[str, str]) -> Row:
         face_id=line["face_id"],
         area_px=float(line["w"]) * float(line["h"]),
         raw=int(np.argmax(raw)),
-        shown=_class(line["label"]),
+        shown=class_index(line["label"]),
         unsure=line["unsure"] == "1",
         true_label=line["true_label"],
     )
-
-
-def _class(name: str) -> int:
-    if name.lower() not in NAMES:
-        raise unknown_name("label", name, NAMES)
-    return INDEX[NAMES[name.lower()]]
-
-
-def _merged(intervals: Iterable[Interval]) -> list[Interval]:
-    merged: list[Interval] = []
-    for interval in intervals:
-        before = merged[-1] if merged else None
-        if before and (before.end_ms, before.label) == (
-            interval.start_ms,
-            interval.label,
-        ):
-            merged.pop()
-            interval = Interval(before.start_ms, interval.end_ms, interval.label)
-        merged.append(interval)
-    return merged
 
 
 def _largest(frames: Sequence[SeenFrame]) -> tuple[Row, ...]:
@@ -299,4 +181,4 @@ def _intervals_of(rows: Sequence[Row]) -> Iterator[Interval]:
     ends = [start_ms for _, start_ms in runs[1:]] + [last_ms]
     for (label, start_ms), end_ms in zip(runs, ends, strict=True):
         if label:
-            yield Interval(start_ms, end_ms, _class(label))
+            yield Interval(start_ms, end_ms, class_index(label))

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fer_tf.config import LiveConfig
+from fer_tf.live import interrupts
 from fer_tf.live.annotations import match_labels
 from fer_tf.live.detection import FrameDetector
 from fer_tf.live.finder import Finder
@@ -51,8 +52,9 @@ def run(
         told = _tell(seen, told)
         view = seen if isinstance(seen, Silence) else reader(seen)
         if isinstance(view, View):
-            for keep in logs:
-                keep(view)
+            with interrupts.deferred():
+                for keep in logs:
+                    keep(view)
         if not all([screen(view) for screen in screens]):
             return
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from fer_tf import config
 from fer_tf.errors import OutsideError
+from fer_tf.live import interrupts
 from fer_tf.live import loop
 from fer_tf.live import session
 from fer_tf.live import video_writer
@@ -59,39 +60,56 @@ def play(
     keep = folder or Path(time.strftime("fer-tf-%Y-%m-%d-%H%M%S"))
     recorder = Recorder(keep / session.RECORDED, source.rate, on=record and not film)
     log = None
-    with contextlib.ExitStack() as stack:
-        stack.callback(source.close)
-        stack.enter_context(contextlib.closing(recorder))
-        logs: list[loop.Log] = [counts]
-        if folder:
-            description = session.describe(
-                source=name,
-                bundle=recogniser.bundle,
-                settings=config.to_dict(live),
-                film=film,
-                about=_about(source),
-            )
-            # The log asks the recorder itself, unless it is told another number.
-            number = (lambda view: view.frame.index) if film else recorder
-            log = session.SessionLog(folder, description, number)
-            logs.append(stack.enter_context(contextlib.closing(log)))
-        if film or not folder:
-            logs.append(recorder)
-        screens: list[loop.Screen] = []
-        if folder and (annotate or not source.is_live):
-            path = folder / session.ANNOTATED
-            writer = stack.enter_context(video_writer.writing(path, source.rate))
-            screens.append(Annotator(writer, path))
-        if not headless:
-            controls = Controls(reader, recorder, keep, clock)
-            window = Window(controls, clock)
-            screens.append(stack.enter_context(contextlib.closing(window)))
-        fault = _run(source, reader, logs, screens)
-    if log:
-        log.finish(counts, film or recorder.film)
+    with contextlib.ExitStack() as end:
+        with contextlib.ExitStack() as stack:
+            stack.callback(source.close)
+            stack.enter_context(contextlib.closing(recorder))
+            logs: list[loop.Log] = [counts]
+            if folder:
+                log = _session_log(
+                    folder, name, source, film, recogniser, live, recorder
+                )
+                logs.append(stack.enter_context(contextlib.closing(log)))
+            if film or not folder:
+                logs.append(recorder)
+            screens: list[loop.Screen] = []
+            if folder and (annotate or not source.is_live):
+                path = folder / session.ANNOTATED
+                writer = stack.enter_context(video_writer.writing(path, source.rate))
+                screens.append(Annotator(writer, path))
+            if not headless:
+                controls = Controls(reader, recorder, keep, clock)
+                window = Window(controls, clock)
+                screens.append(stack.enter_context(contextlib.closing(window)))
+            fault = _run(source, reader, logs, screens)
+            # A signal must not stop what closes and finishes the files.
+            end.enter_context(interrupts.deferred())
+        if log:
+            log.finish(counts, film or recorder.film)
     if fault:
         raise fault
     return counts.to_dict()
+
+
+def _session_log(
+    folder: Path,
+    name: str,
+    source: Source,
+    film: Path | None,
+    recogniser: Recogniser,
+    live: config.LiveConfig,
+    recorder: Recorder,
+) -> session.SessionLog:
+    description = session.describe(
+        source=name,
+        bundle=recogniser.bundle,
+        settings=config.to_dict(live),
+        film=film,
+        about=_about(source),
+    )
+    # The log asks the recorder itself, unless it is told another number.
+    number = (lambda view: view.frame.index) if film else recorder
+    return session.SessionLog(folder, description, number)
 
 
 def _about(source: Source) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import logging
 import shutil
 from pathlib import Path
 
+from fer_tf.live import interrupts
 from fer_tf.live import overlay
 from fer_tf.live import video_writer
 from fer_tf.live.frames import Silence
@@ -101,7 +102,9 @@ class Annotator:
         if self._on and isinstance(seen, View):
             self._on = _has_room(self._path)
             if self._on:
-                self._writer.write(overlay.draw(seen), seen.frame.time_ms)
+                drawn = overlay.draw(seen)
+                with interrupts.deferred():
+                    self._writer.write(drawn, seen.frame.time_ms)
         return True
 
 

@@ -1,7 +1,7 @@
 """Scores a labelled session: how often the live view was right, and how calm.
 
-Which frames count is `labelled.Interval.counts`. A frame without a face is missing; it
-is never taken for a class.
+`label_table.Interval.counts` says which frames count. A frame without a face is
+missing; it is never taken for a class.
 """
 
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ import numpy as np
 from fer_tf import metrics
 from fer_tf.errors import UserError
 from fer_tf.labels import CLASSES
-from fer_tf.live.labelled import AROUND_CHANGE_MS
-from fer_tf.live.labelled import HOLD_MS
+from fer_tf.live.label_table import AROUND_CHANGE_MS
+from fer_tf.live.label_table import HOLD_MS
 from fer_tf.live.labelled import Row
 from fer_tf.live.labelled import SeenFrame
 from fer_tf.live.labelled import Subject

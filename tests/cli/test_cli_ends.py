@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,8 +20,11 @@ from fer_tf import write_lock
 from fer_tf.cli import main
 from fer_tf.cli import signals
 from fer_tf.errors import OutsideError
+from fer_tf.live import interrupts
 from fer_tf.live import predict
 from fer_tf.live import recogniser
+from fer_tf.live import session
+from fer_tf.live import video_writer
 from fer_tf.live import yunet
 from fer_tf.live.detection import Detection
 
@@ -101,6 +105,66 @@ def test_live_finishes_its_session_when_it_is_asked_to_end(
     assert summary["finished"]
     assert summary["frames"] == len(rows_of(out)) >= 4
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@posix
+@pytest.mark.parametrize("where", ["log", "annotate", "close"])
+def test_live_is_not_interrupted_while_it_writes(
+    detect, video, tmp_path, monkeypatch, where
+):
+    """An encoder that is interrupted within a frame cannot close its video."""
+    whole = []
+
+    def interrupted(method, at):
+        number = iter(range(1, 1000))
+
+        def call(self, *arguments):
+            if next(number) == at:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.01)
+                whole.append(True)
+            return method(self, *arguments)
+
+        return call
+
+    kind, name, at = {
+        "log": (session.SessionLog, "__call__", 4),
+        "annotate": (video_writer.VideoWriter, "write", 4),
+        "close": (video_writer.VideoWriter, "close", 1),
+    }[where]
+    monkeypatch.setattr(kind, name, interrupted(getattr(kind, name), at))
+    out = tmp_path / "session"
+    result = run("live", "--source", video, "--headless", "--out", out)
+    assert result.exit_code == (143 if where == "close" else 0), result.output
+    assert whole == [True]
+    assert json.loads((out / "session.json").read_text())["finished"]
+    assert (out / "annotated.mp4").exists()
+    assert not [path for path in tmp_path.rglob(".*")]
+
+
+@posix
+def test_a_signal_waits_until_the_block_is_left():
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        with interrupts.deferred(), interrupts.deferred():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            done.append(True)
+    assert done == [True]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(RuntimeError), interrupts.deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise RuntimeError
+    threads = []
+    thread = threading.Thread(target=lambda: threads.append(in_a_thread()))
+    thread.start()
+    thread.join()
+    assert threads == [True]
+
+
+def in_a_thread():
+    with interrupts.deferred():
+        return True
 
 
 @posix

@@ -8,6 +8,7 @@ import pytest
 from fer_tf import files
 from fer_tf.errors import UserError
 from fer_tf.labels import CLASSES
+from fer_tf.live import label_table
 from fer_tf.live import labelled
 from fer_tf.live import play
 from fer_tf.live import score
@@ -183,8 +184,8 @@ def test_half_a_row_that_a_kill_left_is_no_row(tmp_path):
 def test_labels_may_come_from_a_spreadsheet(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_bytes(b"\xef\xbb\xbfstart_ms,end_ms,label\r\n0,1000,Happy")
-    expected = [labelled.Interval(0, 1000, CLASSES.index("Happy"))]
-    assert labelled.read_intervals(path) == expected
+    expected = [label_table.Interval(0, 1000, CLASSES.index("Happy"))]
+    assert label_table.read_intervals(path) == expected
 
 
 def test_a_session_without_labels_says_how_to_give_them(tmp_path):
@@ -208,13 +209,13 @@ def test_malformed_labels_are_named(tmp_path, text, message):
     path = tmp_path / "labels.csv"
     path.write_text(text)
     with pytest.raises(UserError, match=message):
-        labelled.read_intervals(path)
+        label_table.read_intervals(path)
 
 
 def test_neighbours_that_agree_are_one(labels):
-    assert labelled.read_intervals(labels) == [
-        labelled.Interval(0, 1000, CLASSES.index("Surprise")),
-        labelled.Interval(1000, 2000, CLASSES.index("Sad")),
+    assert label_table.read_intervals(labels) == [
+        label_table.Interval(0, 1000, CLASSES.index("Surprise")),
+        label_table.Interval(1000, 2000, CLASSES.index("Sad")),
     ]
 
 

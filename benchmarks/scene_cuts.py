@@ -25,7 +25,10 @@ from fer_tf.live.frames import Frame
 from fer_tf.live.scene_cuts import SceneCuts
 from fer_tf.sources import drawn_film
 
-SIZE_WH = (640, 480)
+# All clips are in memory. Frames are compared at no more than this in any case,
+SIZE_WH = (320, 240)
+# and timed at this.
+TIMED_WH = (640, 480)
 INTERVAL_MS = 40.0
 # Frames of each side of a cut, and of a stretch without one.
 SIDE, STRETCH = 12, 40
@@ -286,8 +289,9 @@ DISTURBANCES = {
 def _time(clips: list[Clip]) -> None:
     """Compare the time of a frame with that of shrinking it for the detector."""
     finder, times = SceneCuts(), []
-    for number, clip in enumerate(clips):
+    for clip in clips[::8]:
         for index, pixels in enumerate(clip):
+            pixels = cv2.resize(pixels, TIMED_WH)
             start = time.perf_counter()
             finder.is_cut(Frame(index, INTERVAL_MS * index, pixels))
             middle = time.perf_counter()
@@ -296,8 +300,8 @@ def _time(clips: list[Clip]) -> None:
             times.append((middle - start, time.perf_counter() - middle))
     ours, theirs = (1000 * statistics.median(column) for column in zip(*times))
     print(
-        f"A frame of {SIZE_WH[0]} x {SIZE_WH[1]} takes {ours:.2f} ms; shrinking it to "
-        f"480 x 360 and making it gray {theirs:.2f} ms: {ours / theirs:.2f} times."
+        f"{TIMED_WH[0]} x {TIMED_WH[1]} pixels take {ours:.2f} ms; shrinking them to "
+        f"480 x 360 and making them gray {theirs:.2f} ms: {ours / theirs:.2f} times."
     )
 
 

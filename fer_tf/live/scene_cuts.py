@@ -10,10 +10,10 @@ from fer_tf.live.thumbnails import compare
 from fer_tf.live.thumbnails import could_be_flash
 from fer_tf.live.thumbnails import make_thumbnail
 
-# A similarity below this is a cut, if it is lower by so much than the one before:
-# frames of which none resembles the one before are no scenes.
+# A similarity below this is a cut, if the frames before were a scene: frames of which
+# none resembles the one before are none.
 MIN_SIMILARITY = 0.58
-MIN_DROP = 0.1
+SCENE = 0.7
 # After frames that were alike, from this similarity on, one below that is a cut.
 ALIKE = 0.9
 MIN_AFTER_ALIKE = 0.7
@@ -83,10 +83,9 @@ class SceneCuts:
         gap = elapsed_ms > MAX_GAP * self._interval_ms > 0
         self._time_ms, self._interval_ms = time_ms, elapsed_ms
         known = len(self._scene) == HISTORY
-        alike = known and min(earlier.mean for earlier in self._scene) >= ALIKE
-        least = MIN_AFTER_ALIKE if alike else MIN_SIMILARITY
-        drop = self._scene[-1].mean - found.mean if self._scene else 0.0
-        if (found.mean < least and drop > MIN_DROP) or (self._may_step and found.still):
+        before = min((earlier.mean for earlier in self._scene), default=0.0)
+        least = MIN_AFTER_ALIKE if known and before >= ALIKE else MIN_SIMILARITY
+        if before >= SCENE and found.mean < least or self._may_step and found.still:
             return True
         was_still = known and all(earlier.still for earlier in self._scene)
         step = max(found.mean, found.median) < MIN_BETWEEN_STILL

@@ -29,11 +29,8 @@ MARGIN = 0.15
 # while one of these quarters is still visible: its place, from 0 to 1 along y and x.
 QUARTERS = ((0.5, 0.5), (0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
 
-# Little moves if whole thumbnails and the blocks correlate so well,
+# Little moves if whole thumbnails correlate so well; they need no closer look.
 STILL = 0.95
-STILL_BLOCKS = 0.9
-# and nothing needs a closer look if whole thumbnails correlate so well.
-SAME = 0.98
 
 # Overexposed is what is so near the brightest gray level, also in a darkened video,
 OVEREXPOSED = 0.97
@@ -83,13 +80,13 @@ def compare(before: np.ndarray, after: np.ndarray) -> Comparison:
     """
     before, after = _clip_alike(before, after)
     whole = float(cv2.matchTemplate(after, before, cv2.TM_CCOEFF_NORMED)[0, 0])
-    if whole >= SAME:
+    if whole >= STILL:
         return Comparison(whole, whole, True)
     mean, median = _find_blocks(before, after, np.ones_like(before))
     if mean < FOUND:
         moved, visible = _follow_camera(before, after)
         mean, median = max((mean, median), _find_blocks(moved, after, visible))
-    return Comparison(mean, median, whole >= STILL and mean >= STILL_BLOCKS)
+    return Comparison(mean, median, False)
 
 
 def could_be_flash(before: np.ndarray, after: np.ndarray) -> bool:
